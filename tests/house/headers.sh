@@ -28,8 +28,8 @@ for compiler in gcc:c11 clang:c11 g++:c++17 clang++:c++17; do
     more='-Wstrict-prototypes'
     case $std in c++*)
         suffix=cc
-        # A zero pointer and a C cast in a header are the business of whoever includes it.
-        more='-Wzero-as-null-pointer-constant -Wold-style-cast'
+        # A zero for a pointer in a header is the business of whoever includes it.
+        more='-Wzero-as-null-pointer-constant'
         ;;
     esac
     for header in $headers; do
