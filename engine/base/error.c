@@ -1,0 +1,57 @@
+#include "engine/base/error.h"
+
+#include <stdio.h>
+
+#include <tresque/version.h>
+
+int tq_verror(struct trq_error *error, int code, const char *format, va_list args)
+{
+    if (error) {
+        error->code = code;
+        vsnprintf(error->text, sizeof error->text, format, args);
+    }
+    return code;
+}
+
+int tq_error(struct trq_error *error, int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    tq_verror(error, code, format, args);
+    va_end(args);
+    return code;
+}
+
+const char *trq_code_name(int code)
+{
+    switch (code) {
+#define NAME(name, number, sentence)                                                               \
+    case number:                                                                                   \
+        return #name;
+        TRQ_CODES(NAME)
+#undef NAME
+    default:
+        return "TRQ_?";
+    }
+}
+
+const char *trq_code_text(int code)
+{
+    switch (code) {
+#define TEXT(name, number, sentence)                                                               \
+    case number:                                                                                   \
+        return sentence;
+        TRQ_CODES(TEXT)
+#undef TEXT
+    default:
+        return "no such code";
+    }
+}
+
+#define STRING_(x) #x
+#define STRING(x) STRING_(x)
+
+const char *trq_version(void)
+{
+    return STRING(TRQ_VERSION_MAJOR) "." STRING(TRQ_VERSION_MINOR) "." STRING(TRQ_VERSION_PATCH);
+}

@@ -1,0 +1,361 @@
+#include "engine/sync/fifo.h"
+
+#include <assert.h>
+
+/* How often a consumer looks at the cell of a ticket that is out before it gives the cell up. A producer needs
+ * some 20 to 100 ns from ticket to cell unless it was preempted. */
+#ifndef TQ_FIFO_PATIENCE
+#define TQ_FIFO_PATIENCE 16
+#endif
+
+#define NIL 0u
+#define CLOSED UINT32_MAX
+#define TAKEN UINT32_MAX
+#define CLOSED_BIT 0x80000000u
+
+_Static_assert(sizeof(struct tq_segment) % TQ_LINE == 0, "a segment ends with its line");
+_Static_assert(TQ_FIFO_CELLS >= 2,
+               "a segment has room for more than the item it was appended with");
+
+static inline uint64_t word(uint32_t generation, uint32_t low)
+{
+    return (uint64_t)generation << 32 | low;
+}
+static inline uint32_t generation_of(uint64_t w)
+{
+    return (uint32_t)(w >> 32);
+}
+static inline uint32_t low_of(uint64_t w)
+{
+    return (uint32_t)w;
+}
+static inline uint32_t tickets_of(uint64_t enq)
+{
+    return (uint32_t)enq & ~CLOSED_BIT;
+}
+
+static inline struct tq_segment *segment_at(const struct tq_fifo *fifo, uint32_t index)
+{
+    return tq_slab_at(fifo->segments, index);
+}
+
+/* ---- spares -------------------------------------------------------------------------------------- */
+
+bool tq_fifo_reserve_slow(struct tq_slab *segments, struct tq_fifo_cache *cache, uint32_t spares)
+{
+    while (cache->spares < spares) {
+        uint32_t index;
+        if (tq_slab_alloc(segments, &cache->slab, &index) != TQ_SLAB_OK)
+            return false;
+        struct tq_segment *s = tq_slab_at(segments, index);
+        if (s->generation == UINT32_MAX)
+            continue; /* I4: out of use for good */
+        s->link = cache->spare;
+        cache->spare = index;
+        cache->spares++;
+    }
+    return true;
+}
+
+static uint32_t take_spare(const struct tq_fifo *fifo, struct tq_fifo_cache *cache)
+{
+    uint32_t index = cache->spare;
+    assert(index != TQ_NONE);
+    cache->spare = segment_at(fifo, index)->link;
+    cache->spares--;
+    return index;
+}
+
+static void put_spare(const struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint32_t index)
+{
+    segment_at(fifo, index)->link = cache->spare;
+    cache->spare = index;
+    cache->spares++;
+}
+
+void tq_fifo_cache_flush(struct tq_slab *segments, struct tq_fifo_cache *cache)
+{
+    while (cache->spare != TQ_NONE) {
+        uint32_t index = cache->spare;
+        cache->spare = ((struct tq_segment *)tq_slab_at(segments, index))->link;
+        tq_slab_free(segments, &cache->slab, index);
+    }
+    cache->spares = 0;
+}
+
+/* A new life, with count items in it. Nobody else looks at it yet but threads of an older life, whose CAS fail
+ * by the generation whatever they see. */
+static struct tq_segment *begin_life(const struct tq_fifo *fifo, uint32_t index, uint64_t ordinal,
+                                     const uint32_t *items, uint32_t count)
+{
+    struct tq_segment *s = segment_at(fifo, index);
+    uint32_t g = ++s->generation;
+    for (uint32_t i = 0; i < count; i++)
+        tq_store(&s->cell[i], word(g, items[i] + 1), relaxed);
+    tq_store(&s->next, word(g, NIL), relaxed);
+    tq_store(&s->deq, word(g, 0), relaxed);
+    tq_store(&s->ordinal, ordinal, relaxed);
+    tq_store(&s->enq, word(g, count), relaxed);
+    return s;
+}
+
+bool tq_fifo_init(struct tq_fifo *fifo, struct tq_slab *segments, struct tq_fifo_cache *cache)
+{
+    fifo->segments = segments;
+    if (!tq_fifo_reserve(segments, cache, 1))
+        return false;
+    uint32_t index = take_spare(fifo, cache);
+    struct tq_segment *s = begin_life(fifo, index, 0, NULL, 0);
+    tq_store(&fifo->head, word(s->generation, index), relaxed);
+    tq_store(&fifo->tail, word(s->generation, index), relaxed);
+    return true;
+}
+
+/* ---- push ---------------------------------------------------------------------------------------- */
+
+/* Help tail over to the segment that follows. If it is no longer `tail`, somebody did. */
+static void advance_tail(struct tq_fifo *fifo, uint64_t tail, uint64_t next)
+{
+    uint32_t index = low_of(next) - 1;
+    /* `deq` tells the generation: if tail is still `tail` when the CAS succeeds, then head was not beyond it
+     * (I3), so the next segment was alive when its generation was read here. */
+    uint32_t g = generation_of(tq_load(&segment_at(fifo, index)->deq, relaxed));
+    tq_cas(&fifo->tail, &tail, word(g, index), acq_rel, relaxed); /* rel: O3 */
+}
+
+enum append { APPENDED, RETRY, REFUSED };
+
+/* The segment of `tail` is full: link another one that holds the first items. */
+static enum append append(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint64_t tail,
+                          const uint32_t *items, uint32_t count)
+{
+    struct tq_segment *s = segment_at(fifo, low_of(tail));
+    uint64_t next = tq_load(&s->next, seq_cst); /* acq: O2 */
+    if (generation_of(next) != generation_of(tail))
+        return RETRY;
+    if (low_of(next) == CLOSED)
+        return REFUSED;
+    if (low_of(next) == NIL) {
+        uint32_t index = take_spare(fifo, cache);
+        begin_life(fifo, index, tq_load(&s->ordinal, relaxed) + 1, items, count);
+        uint64_t linked = word(generation_of(tail), index + 1);
+        if (tq_cas(&s->next, &next, linked, seq_cst,
+                   seq_cst)) { /* rel: O2; linearisation of push */
+            advance_tail(fifo, tail, linked);
+            return APPENDED;
+        }
+        put_spare(fifo, cache, index);
+        return RETRY;
+    }
+    advance_tail(fifo, tail, next);
+    return RETRY;
+}
+
+/* Items into the cells of `count` tickets from `ticket` on. How many went in: at the first cell that a consumer
+ * gave up we stop, since what follows must not overtake. */
+static uint32_t fill(struct tq_segment *s, uint32_t generation, uint32_t ticket,
+                     const uint32_t *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        tq_a64 *cell = &s->cell[ticket + i];
+        uint64_t seen = tq_load(cell, relaxed);
+        /* Empty is any older generation. Ours: TAKEN; a later one: our ticket's life is over. */
+        if (generation_of(seen) >= generation ||
+            !tq_cas(cell, &seen, word(generation, items[i] + 1), seq_cst, relaxed)) /* rel: O1 */
+            return i;
+    }
+    return count;
+}
+
+uint32_t tq_fifo_push(struct tq_fifo *fifo, struct tq_fifo_cache *cache, const uint32_t *items,
+                      uint32_t count)
+{
+    uint32_t done = 0;
+    while (done < count) {
+        uint64_t tail = tq_load(&fifo->tail, acquire); /* acq: O3 */
+        struct tq_segment *s = segment_at(fifo, low_of(tail));
+        uint32_t wanted = count - done < TQ_FIFO_CELLS ? count - done : TQ_FIFO_CELLS;
+        uint64_t enq = tq_add(&s->enq, wanted, seq_cst); /* O4 */
+        if (TQ_UNLIKELY(generation_of(enq) != generation_of(tail)))
+            continue; /* I3: burnt tickets of another life */
+        if (TQ_UNLIKELY(enq & CLOSED_BIT))
+            break;
+        uint32_t ticket = tickets_of(enq);
+        if (TQ_LIKELY(ticket < TQ_FIFO_CELLS)) {
+            uint32_t room = TQ_FIFO_CELLS - ticket;
+            done +=
+                fill(s, generation_of(tail), ticket, items + done, wanted < room ? wanted : room);
+            continue;
+        }
+        enum append r = append(fifo, cache, tail, items + done, wanted);
+        if (r == APPENDED)
+            done += wanted;
+        else if (r == REFUSED)
+            break;
+    }
+    return done;
+}
+
+/* ---- pop ----------------------------------------------------------------------------------------- */
+
+/* The segment of `head` is used up. False: nothing follows. */
+static bool advance_head(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint64_t head)
+{
+    struct tq_segment *s = segment_at(fifo, low_of(head));
+    uint64_t next = tq_load(&s->next, seq_cst); /* acq: O2 */
+    if (generation_of(next) != generation_of(head))
+        return true;
+    if (low_of(next) == NIL || low_of(next) == CLOSED)
+        return false;
+    uint64_t tail = tq_load(&fifo->tail, acquire);
+    if (tail == head)
+        advance_tail(fifo, tail, next); /* I3 */
+    uint32_t index = low_of(next) - 1;
+    uint32_t g = generation_of(tq_load(&segment_at(fifo, index)->deq, relaxed));
+    uint64_t expected = head;
+    if (tq_cas(&fifo->head, &expected, word(g, index), acq_rel, relaxed)) /* rel: O3 */
+        tq_slab_free(fifo->segments, &cache->slab, low_of(head));         /* I2: it is ours */
+    return true;
+}
+
+static inline bool is_empty(uint64_t cell, uint32_t generation)
+{
+    return generation_of(cell) < generation;
+}
+
+/* The cell at d is empty. False: no ticket for it is out, the queue is empty. */
+static bool cell_is_due(struct tq_segment *s, uint32_t generation, uint32_t d)
+{
+    uint64_t enq = tq_load(&s->enq, seq_cst); /* O4 */
+    if (generation_of(enq) != generation)
+        return true; /* look again: it is another life */
+    if (tickets_of(enq) <= d)
+        return false;
+    tq_a64 *cell = &s->cell[d];
+    uint64_t seen = tq_load(cell, acquire);
+    for (int i = 0; i < TQ_FIFO_PATIENCE && is_empty(seen, generation); i++) {
+        tq_pause();
+        seen = tq_load(cell, acquire);
+    }
+    if (is_empty(seen, generation))
+        tq_cas(cell, &seen, word(generation, TAKEN), acq_rel, relaxed);
+    return true;
+}
+
+uint32_t tq_fifo_pop(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint32_t *out_upcoming)
+{
+    *out_upcoming = TQ_NONE;
+    for (;;) {
+        uint64_t head = tq_load(&fifo->head, acquire); /* acq: O3 */
+        struct tq_segment *s = segment_at(fifo, low_of(head));
+        uint32_t g = generation_of(head);
+        uint64_t deq = tq_load(&s->deq, relaxed);
+        if (TQ_UNLIKELY(generation_of(deq) != g))
+            continue;
+        uint32_t d = low_of(deq);
+        if (TQ_UNLIKELY(d >= TQ_FIFO_CELLS)) {
+            if (!advance_head(fifo, cache, head))
+                return TQ_NONE;
+            continue;
+        }
+        uint64_t cell = tq_load(&s->cell[d], seq_cst); /* acq: O1 */
+        if (is_empty(cell, g)) {
+            if (!cell_is_due(s, g, d))
+                return TQ_NONE;
+            continue;
+        }
+        /* A cell of a later life: deq is too, and the CAS fails. */
+        if (!tq_cas(&s->deq, &deq, word(g, d + 1), relaxed, relaxed))
+            continue;
+        if (TQ_UNLIKELY(low_of(cell) == TAKEN))
+            continue;
+        if (d + 1 < TQ_FIFO_CELLS) {
+            uint64_t ahead = tq_load(&s->cell[d + 1], relaxed);
+            if (generation_of(ahead) == g && low_of(ahead) != TAKEN)
+                *out_upcoming = low_of(ahead) - 1;
+        }
+        return low_of(cell) - 1;
+    }
+}
+
+/* ---- close, look --------------------------------------------------------------------------------- */
+
+void tq_fifo_close(struct tq_fifo *fifo)
+{
+    for (;;) {
+        uint64_t tail = tq_load(&fifo->tail, acquire);
+        struct tq_segment *s = segment_at(fifo, low_of(tail));
+        uint64_t next = tq_load(&s->next, seq_cst);
+        if (generation_of(next) != generation_of(tail))
+            continue;
+        if (low_of(next) == NIL) {
+            /* Nothing can be appended any more, so this segment stays the last and lives. */
+            if (tq_cas(&s->next, &next, word(generation_of(tail), CLOSED), seq_cst, seq_cst))
+                next = word(generation_of(tail), CLOSED);
+        }
+        if (low_of(next) == CLOSED) {
+            tq_or(&s->enq, CLOSED_BIT, seq_cst);
+            return;
+        }
+        if (low_of(next) != NIL)
+            advance_tail(fifo, tail, next);
+    }
+}
+
+uint64_t tq_fifo_depth(const struct tq_fifo *fifo)
+{
+    struct tq_segment *first = segment_at(fifo, low_of(tq_load(&fifo->head, acquire)));
+    struct tq_segment *last = segment_at(fifo, low_of(tq_load(&fifo->tail, acquire)));
+    uint64_t taken =
+        tq_load(&first->ordinal, relaxed) * TQ_FIFO_CELLS + low_of(tq_load(&first->deq, relaxed));
+    uint32_t tickets = tickets_of(tq_load(&last->enq, relaxed));
+    uint64_t given = tq_load(&last->ordinal, relaxed) * TQ_FIFO_CELLS +
+                     (tickets < TQ_FIFO_CELLS ? tickets : TQ_FIFO_CELLS);
+    return given > taken ? given - taken : 0;
+}
+
+uint32_t tq_fifo_peek(const struct tq_fifo *fifo)
+{
+    uint64_t head = tq_load(&fifo->head, acquire);
+    struct tq_segment *s = segment_at(fifo, low_of(head));
+    uint64_t deq = tq_load(&s->deq, relaxed);
+    if (generation_of(deq) != generation_of(head) || low_of(deq) >= TQ_FIFO_CELLS)
+        return TQ_NONE;
+    uint64_t cell = tq_load(&s->cell[low_of(deq)], acquire);
+    if (generation_of(cell) != generation_of(head) || low_of(cell) == TAKEN)
+        return TQ_NONE;
+    return low_of(cell) - 1;
+}
+
+static bool check_segment(const struct tq_segment *s, uint64_t *items)
+{
+    uint32_t g = generation_of(tq_load(&s->deq, relaxed));
+    uint32_t tickets = tickets_of(tq_load(&s->enq, relaxed));
+    uint32_t end = tickets < TQ_FIFO_CELLS ? tickets : TQ_FIFO_CELLS;
+    if (generation_of(tq_load(&s->enq, relaxed)) != g || g != s->generation)
+        return false;
+    for (uint32_t i = low_of(tq_load(&s->deq, relaxed)); i < TQ_FIFO_CELLS; i++) {
+        uint64_t cell = tq_load(&s->cell[i], relaxed);
+        if (i >= end && generation_of(cell) == g)
+            return false; /* nobody had that ticket */
+        *items += i < end && generation_of(cell) == g && low_of(cell) != TAKEN;
+    }
+    return true;
+}
+
+bool tq_fifo_check(const struct tq_fifo *fifo, uint64_t *out_items)
+{
+    *out_items = 0;
+    uint64_t at = tq_load(&fifo->head, acquire);
+    for (;;) {
+        const struct tq_segment *s = segment_at(fifo, low_of(at));
+        uint64_t next = tq_load(&s->next, acquire);
+        if (s->generation != generation_of(at) || generation_of(next) != generation_of(at) ||
+            !check_segment(s, out_items))
+            return false;
+        if (low_of(next) == NIL || low_of(next) == CLOSED)
+            return at == tq_load(&fifo->tail, acquire);
+        uint32_t index = low_of(next) - 1;
+        at = word(segment_at(fifo, index)->generation, index);
+    }
+}

@@ -1,0 +1,248 @@
+#include "engine/sync/slab.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "engine/base/memory.h"
+
+static uint64_t word_of(uint64_t old, uint32_t plus_one)
+{
+    return ((old >> 32) + 1) << 32 | plus_one;
+}
+
+static void push(struct tq_slab *slab, tq_a64 *top, uint32_t magazine)
+{
+    struct tq_magazine *m = tq_slab_magazine_(slab, magazine);
+    uint64_t old = tq_load(top, relaxed);
+    do
+        tq_store(&m->next, (uint32_t)old, relaxed);
+    while (!tq_cas(top, &old, word_of(old, magazine), release, relaxed)); /* rel: O1, pairs pop */
+}
+
+/* 0: bare. */
+static uint32_t pop(struct tq_slab *slab, tq_a64 *top)
+{
+    uint64_t old = tq_load(top, acquire); /* acq: O1, pairs push */
+    while ((uint32_t)old) {
+        /* The magazine may have been popped and filled anew by now: then `next` is nonsense and the tag
+         * makes the CAS fail. */
+        uint32_t next = tq_load(&tq_slab_magazine_(slab, (uint32_t)old)->next, relaxed);
+        if (tq_cas(top, &old, word_of(old, next), acquire, acquire)) /* acq: O1 */
+            return (uint32_t)old;
+    }
+    return 0;
+}
+
+bool tq_slab_init(struct tq_slab *slab, const struct tq_memory *memory,
+                  const struct tq_slab_shape *shape)
+{
+    assert(shape->magazine_objects >= 1 && shape->magazine_objects <= TQ_MAGAZINE_MAX);
+    memset(slab, 0, sizeof *slab);
+    slab->capacity = shape->magazine_objects;
+    slab->exact = shape->exact;
+    tq_store(&slab->limit, shape->limit, relaxed);
+
+    uint64_t kept = shape->exact ? 0 : 2ull * slab->capacity * shape->caches_max;
+    uint64_t objects_max = shape->limit + kept;
+    /* A carving may be cut short by the limit, which every attach raises: each may add one more. */
+    uint64_t magazines_max = objects_max / slab->capacity + 2 + 4ull * shape->caches_max;
+    uint32_t magazine_size =
+        (uint32_t)(offsetof(struct tq_magazine, object) + slab->capacity * sizeof(uint32_t));
+    return tq_arena_init(&slab->objects, memory, shape->object_size, shape->align,
+                         shape->chunk_objects, objects_max) &&
+           tq_arena_init(&slab->magazines, memory, (magazine_size + 7) & ~7u, 8, 64, magazines_max);
+}
+
+void tq_slab_fini(struct tq_slab *slab)
+{
+    tq_arena_fini(&slab->objects);
+    tq_arena_fini(&slab->magazines);
+}
+
+/* A magazine that never was; 0: out of memory. */
+static uint32_t new_magazine(struct tq_slab *slab)
+{
+    uint32_t i = tq_load(&slab->magazines_carved, relaxed);
+    do
+        if (!tq_arena_ensure(&slab->magazines, i, 1))
+            return 0;
+    while (!tq_cas(&slab->magazines_carved, &i, i + 1, relaxed, relaxed));
+    struct tq_magazine *m = tq_slab_magazine_(slab, i + 1);
+    tq_store(&m->next, 0, relaxed);
+    m->count = 0;
+    return i + 1;
+}
+
+bool tq_slab_attach(struct tq_slab *slab, struct tq_slab_cache *cache)
+{
+    uint32_t three[3];
+    for (int i = 0; i < 3; i++) {
+        three[i] = pop(slab, &slab->empty);
+        if (!three[i])
+            three[i] = new_magazine(slab);
+        if (three[i])
+            continue;
+        while (i--)
+            push(slab, &slab->empty, three[i]);
+        return false;
+    }
+    cache->loaded = three[0];
+    cache->spare = three[1];
+    push(slab, &slab->empty, three[2]); /* I3 */
+    if (!slab->exact)
+        tq_add(&slab->limit, 2 * slab->capacity, relaxed); /* I4 */
+    return true;
+}
+
+void tq_slab_flush(struct tq_slab *slab, struct tq_slab_cache *cache)
+{
+    uint32_t *const both[2] = {&cache->loaded, &cache->spare};
+    for (int i = 0; i < 2; i++) {
+        if (tq_slab_magazine_(slab, *both[i])->count == 0)
+            continue;
+        uint32_t empty = pop(slab, &slab->empty);
+        assert(empty); /* I3 */
+        push(slab, &slab->full, *both[i]);
+        *both[i] = empty;
+    }
+}
+
+/* Objects that never were, into an empty magazine. */
+static enum tq_slab_result carve(struct tq_slab *slab, struct tq_slab_cache *cache)
+{
+    uint32_t first = tq_load(&slab->carved, relaxed);
+    uint32_t count;
+    do {
+        uint32_t limit = tq_load(&slab->limit, relaxed);
+        count = limit > first ? limit - first : 0;
+        if (count > slab->capacity)
+            count = slab->capacity;
+        if (!count)
+            return TQ_SLAB_FULL;
+        if (!tq_arena_ensure(&slab->objects, first, count))
+            return TQ_SLAB_NOMEM;
+    } while (!tq_cas(&slab->carved, &first, first + count, relaxed, relaxed));
+    struct tq_magazine *m = tq_slab_magazine_(slab, cache->loaded);
+    for (uint32_t i = 0; i < count; i++) {
+        memset(tq_slab_at(slab, first + i), 0, slab->objects.object_size);
+        m->object[count - 1 - i] = first + i; /* the lowest first */
+    }
+    m->count = count;
+    return TQ_SLAB_OK;
+}
+
+/* A magazine was made for a carving that then failed: the next one need not bring its own. */
+static bool take_ahead(struct tq_slab *slab)
+{
+    uint32_t ahead = tq_load(&slab->ahead, relaxed);
+    while (ahead)
+        if (tq_cas(&slab->ahead, &ahead, ahead - 1, relaxed, relaxed))
+            return true;
+    return false;
+}
+
+/* I3: the magazine of a carving is had before the objects, so that the carving cannot fail half-way. */
+static enum tq_slab_result grow(struct tq_slab *slab, struct tq_slab_cache *cache)
+{
+    if (tq_load(&slab->carved, relaxed) >= tq_load(&slab->limit, relaxed))
+        return TQ_SLAB_FULL;
+    if (!take_ahead(slab)) {
+        uint32_t magazine = new_magazine(slab);
+        if (!magazine)
+            return TQ_SLAB_NOMEM;
+        push(slab, &slab->empty, magazine);
+    }
+    enum tq_slab_result r = carve(slab, cache);
+    if (r != TQ_SLAB_OK)
+        tq_add(&slab->ahead, 1, relaxed);
+    return r;
+}
+
+static void swap_both(struct tq_slab_cache *cache)
+{
+    uint32_t loaded = cache->loaded;
+    cache->loaded = cache->spare;
+    cache->spare = loaded;
+}
+
+enum tq_slab_result tq_slab_alloc_slow(struct tq_slab *slab, struct tq_slab_cache *cache,
+                                       uint32_t *out_index)
+{
+    if (tq_slab_magazine_(slab, cache->loaded)->count == 0)
+        swap_both(cache);
+    struct tq_magazine *m = tq_slab_magazine_(slab, cache->loaded);
+    if (m->count == 0) {
+        uint32_t full = pop(slab, &slab->full);
+        if (full) {
+            push(slab, &slab->empty, cache->loaded);
+            cache->loaded = full;
+        } else {
+            enum tq_slab_result r = grow(slab, cache);
+            if (r != TQ_SLAB_OK)
+                return r;
+        }
+        m = tq_slab_magazine_(slab, cache->loaded);
+    }
+    *out_index = m->object[--m->count];
+    return TQ_SLAB_OK;
+}
+
+bool tq_slab_free_slow(struct tq_slab *slab, struct tq_slab_cache *cache, uint32_t index)
+{
+    bool shared = false;
+    if (tq_slab_magazine_(slab, cache->loaded)->count == slab->capacity)
+        swap_both(cache);
+    if (tq_slab_magazine_(slab, cache->loaded)->count == slab->capacity) {
+        push(slab, &slab->full, cache->loaded);
+        cache->loaded = pop(slab, &slab->empty);
+        assert(cache->loaded); /* I3 */
+        shared = true;
+    }
+    struct tq_magazine *m = tq_slab_magazine_(slab, cache->loaded);
+    m->object[m->count++] = index;
+    if (slab->exact) { /* I4 */
+        tq_slab_flush(slab, cache);
+        shared = true;
+    }
+    return shared;
+}
+
+static bool check_magazine(const struct tq_slab *slab, uint32_t plus_one, unsigned char *seen,
+                           uint32_t *free_count)
+{
+    const struct tq_magazine *m = tq_slab_magazine_(slab, plus_one);
+    if (m->count > slab->capacity)
+        return false;
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (m->object[i] >= tq_load(&slab->carved, relaxed) || seen[m->object[i]]++)
+            return false;
+        ++*free_count;
+    }
+    return true;
+}
+
+bool tq_slab_check(const struct tq_slab *slab, const struct tq_slab_cache *const *caches,
+                   uint32_t caches_count, unsigned char *seen, uint32_t *out_free)
+{
+    uint32_t magazines = 0;
+    *out_free = 0;
+    for (int which = 0; which < 2; which++) {
+        uint32_t at = (uint32_t)tq_load(which ? &slab->full : &slab->empty, acquire);
+        for (; at; at = tq_load(&tq_slab_magazine_(slab, at)->next, relaxed), magazines++) {
+            if (!check_magazine(slab, at, seen, out_free) ||
+                magazines > tq_load(&slab->magazines_carved, relaxed))
+                return false;
+            if (!which && tq_slab_magazine_(slab, at)->count)
+                return false;
+        }
+    }
+    for (uint32_t i = 0; i < caches_count; i++) {
+        if (!caches[i]->loaded)
+            continue;
+        magazines += 2;
+        if (!check_magazine(slab, caches[i]->loaded, seen, out_free) ||
+            !check_magazine(slab, caches[i]->spare, seen, out_free))
+            return false;
+    }
+    return magazines == tq_load(&slab->magazines_carved, relaxed); /* I2 */
+}

@@ -1,0 +1,148 @@
+/* The engine: create, register, start, stop, destroy; queues; and an engine without threads. */
+#ifndef TRESQUE_ENGINE_H
+#define TRESQUE_ENGINE_H
+
+#include <tresque/hooks.h>
+#include <tresque/value.h>
+#include <tresque/worker.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- applications: one call per part of a server ------------------------------------------------- */
+
+struct trq_queue {
+    const char *name;  /* short: full is <application>_<name> */
+    int32_t weight;    /* higher is taken first, strictly */
+    uint32_t reserved; /* zero */
+};
+
+/* Owner:   yours; const, with all that it points to; must outlive the engine. */
+struct trq_app {
+    uint32_t size;
+    uint32_t reserved;                       /* zero */
+    const char *name;                        /* "account"; NULL: workers that stand alone */
+    const struct trq_queue *queues;          /* ended by one whose name is NULL; or NULL */
+    const struct trq_worker *const *workers; /* NULL-ended; or NULL */
+};
+#ifndef __cplusplus
+#define TRQ_QUEUES(...) ((const struct trq_queue[]){__VA_ARGS__, {NULL, 0, 0}})
+#define TRQ_WORKERS(...) ((const struct trq_worker *const[]){__VA_ARGS__, NULL})
+#endif
+
+/* All of it or none, before start or after. The name is normalised: what is no letter, digit or underscore
+ * becomes an underscore, upper case lower case. A queue that is named twice has the higher of its weights; a
+ * worker's queue that nobody named has weight 100.
+ * Errors:  TRQ_ECONFLICT: another worker, or another content, has that name (the same content again is
+ *          TRQ_OK); TRQ_EINVAL: the declaration is wrong, the text says where; TRQ_ENOMEM; TRQ_ESTOPPED.
+ * Threads: any; mutex. Jobs that run are not disturbed. */
+TRQ_API int trq_register(struct trq_engine *engine, const struct trq_app *app,
+                         struct trq_error *error) TRQ_MUST_USE;
+
+/* ---- the engine ----------------------------------------------------------------------------------- */
+
+enum { TRQ_THREADS_NONE = -1 };
+
+enum trq_log_level { TRQ_LOG_ERROR, TRQ_LOG_WARNING, TRQ_LOG_INFO };
+
+struct trq_config {
+    uint32_t size;
+    int threads;       /* 0: as many as cores by affinity and cgroup quota; at most 1024 */
+    uint32_t jobs_max; /* waiting and running at once; 0: 2^20; at most 2^26. From 8192 on it is a
+                              lower bound: each thread that enqueues may bring 128 more */
+    uint32_t job_size_max;     /* bytes of one job's inputs, encoded; 0: 64 KiB; at most 16 MiB */
+    const char *const *queues; /* work these only: full names, NULL-ended; NULL: all */
+    void *host;                /* handed to every handler and to the callbacks below */
+    void (*thread_begin)(void *host,
+                         int index); /* on each pool thread: pin it, nice it, uselocale */
+    void (*thread_end)(void *host, int index);
+    const char *thread_name; /* NULL: "tresque"; the n-th thread is tresque-n; at most 10 bytes */
+    size_t stack_size;       /* of pool threads; 0: the system's default */
+    struct trq_span spin;    /* how long one idle thread looks for work before it sleeps; 0: 15 us,
+                                and none if there are more threads than cores; negative: none */
+    uint32_t sample_every;   /* every n-th job is timed for the histograms; 0: 16; 1: all */
+    uint32_t reserved;       /* zero */
+    void (*log)(void *host, enum trq_log_level level,
+                const char *text); /* any thread; NULL: none */
+    const struct trq_hooks *hooks; /* NULL: the system's clock and allocator */
+};
+TRQ_INLINE struct trq_config trq_config_init(void)
+{
+    struct trq_config c;
+    memset(&c, 0, sizeof c);
+    c.size = (uint32_t)sizeof c;
+    return c;
+}
+
+/* config may be NULL: all defaults. Memory is taken as jobs come: an idle engine of 2^20 jobs is small.
+ * Errors:  TRQ_EINVAL, the text says which field; TRQ_ENOMEM. */
+TRQ_API int trq_engine_create(const struct trq_config *config, struct trq_engine **out_engine,
+                              struct trq_error *error) TRQ_MUST_USE;
+
+/* Threads begin. Jobs may be enqueued before. Pool threads have all signals blocked. If a thread cannot be
+ * made, those that were are ended and nothing has started: TRQ_ENOMEM; it may be tried again.
+ * Errors:  TRQ_EUNKNOWN: config.queues names a queue that nobody registered; TRQ_EINVAL: started before;
+ *          TRQ_ESTOPPED. */
+TRQ_API int trq_engine_start(struct trq_engine *engine, struct trq_error *error) TRQ_MUST_USE;
+
+/* Wait until nothing is ready and nothing runs; jobs of paused and unworked queues are not waited for. New
+ * jobs may be enqueued meanwhile and are waited for, too. An engine without threads runs them here.
+ * Errors:  TRQ_ETIMEOUT; TRQ_EINVAL in a handler, or if not started. TRQ_ESTOPPED.
+ * Threads: any but a handler; blocks <= at_most. */
+TRQ_API int trq_engine_drain(struct trq_engine *engine, struct trq_span at_most);
+
+struct trq_leftover {
+    uint32_t size;
+    uint32_t still_running;
+    uint64_t
+        dropped; /* jobs that waited; each ended as TRQ_WAS_DROPPED, on the thread that stops */
+    char running[240]; /* "HardWorker on tresque-0 since 12.3 s, ...": what still runs; cut */
+};
+
+/* Take no job any more, let running handlers finish, end what waits as dropped (memory is all there is).
+ * TRQ_OK:  all handlers have returned; from now on none runs and no callback fires.
+ * Errors:  TRQ_ETIMEOUT: handlers still run, see *out; call it again to go on waiting. TRQ_EINVAL in a
+ *          handler. TRQ_ESTOPPED in a forked child.
+ * Threads: any but a handler; blocks <= at_most; again is TRQ_OK. out may be NULL. */
+TRQ_API int trq_engine_stop(struct trq_engine *engine, struct trq_span at_most,
+                            struct trq_leftover *out);
+
+/* Stops for as long as it takes, if you have not; then everything is freed. NULL is fine. No other thread
+ * may be in a call of this engine, or be ending after one, meanwhile; channels die with it.
+ * Returns TRQ_OK; TRQ_ETIMEOUT after a stop that timed out whose handlers still run: nothing was freed;
+ * TRQ_EINVAL in a handler. In a forked child it frees the child's copy and returns TRQ_OK. */
+TRQ_API int trq_engine_destroy(struct trq_engine *engine);
+
+/* ---- queues ---------------------------------------------------------------------------------------- */
+
+/* By full name. No job of a paused queue is begun by a look that starts after pause has returned; what runs
+ * goes on; enqueueing goes on. Both are idempotent.
+ * Errors:  TRQ_EUNKNOWN: error names those that there are. error may be NULL.
+ * Threads: any; mutex. */
+TRQ_API int trq_queue_pause(struct trq_engine *engine, const char *queue, struct trq_error *error);
+TRQ_API int trq_queue_resume(struct trq_engine *engine, const char *queue, struct trq_error *error);
+
+/* "account_default, account_refresh": the queues that this engine works, in the order of work. Returns the
+ * length needed without the terminator, as snprintf. */
+TRQ_API size_t trq_queues_text(struct trq_engine *engine, char *buffer, size_t size);
+
+/* ---- an engine without threads ---------------------------------------------------------------------- */
+
+/* Readable while there may be something to do; sleep on it in your event loop, then poll. Only with
+ * TRQ_THREADS_NONE, else TRQ_EINVAL. The engine's; do not read or close it. */
+TRQ_API int trq_engine_fd(struct trq_engine *engine);
+
+/* Run ready jobs on this thread: at most jobs_max of them (0: no bound) and none begun after at_most
+ * (zero: no bound). Returns how many ran.
+ * Errors:  TRQ_EINVAL: the engine has threads or is not started, the call comes from a handler, or another
+ *          thread is polling; TRQ_ESTOPPED. */
+TRQ_API int trq_engine_poll(struct trq_engine *engine, unsigned jobs_max, struct trq_span at_most);
+
+TRQ_API struct trq_wall trq_now(const struct trq_engine *engine); /* the engine's wall clock */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,80 @@
+/* What an engine has done and holds; readable while it runs, and never in its way. */
+#ifndef TRESQUE_STATS_H
+#define TRESQUE_STATS_H
+
+#include <tresque/value.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct trq_engine;
+
+/* X(name, sentence): one list gives the struct, the names and the docs. All count jobs, since the engine was
+ * created. enqueued == done + skipped + discarded + dead + dropped + what waits or runs. */
+#define TRQ_COUNTERS(X)                                                                            \
+    X(enqueued, "jobs accepted")                                                                   \
+    X(started, "runs begun")                                                                       \
+    X(done, "jobs that ended well")                                                                \
+    X(skipped, "jobs that were no longer needed")                                                  \
+    X(failed, "runs that failed")                                                                  \
+    X(discarded, "jobs that a handler gave up for good")                                           \
+    X(requeued, "runs that asked to run again")                                                    \
+    X(dead, "jobs that ended by failure")                                                          \
+    X(dropped, "jobs that waited when the engine stopped")
+
+/* Of a log-linear histogram: a value is at most 1/16 above what was measured; max is exact. */
+struct trq_summary {
+    uint64_t count; /* sampled jobs */
+    struct trq_span p50, p90, p99, p999, max;
+};
+
+struct trq_worker_stats {
+    uint32_t size; /* set by you */
+    uint32_t reserved;
+#define TRQ_COUNTER_FIELD_(name, sentence) uint64_t name;
+    TRQ_COUNTERS(TRQ_COUNTER_FIELD_)
+#undef TRQ_COUNTER_FIELD_
+    struct trq_summary wait; /* enqueued or requeued -> start */
+    struct trq_summary run;  /* start -> end, `needed` included */
+};
+
+/* Of one worker by name, or of all together (NULL). Each counter is exact once what it counts has happened
+ * before the call; they are not a snapshot of one instant.
+ * Errors:  TRQ_EUNKNOWN; TRQ_EINVAL; TRQ_ENOMEM. */
+TRQ_API int trq_stats_worker(struct trq_engine *engine, const char *worker,
+                             struct trq_worker_stats *out);
+
+struct trq_queue_stats {
+    uint32_t size; /* set by you */
+    int32_t weight;
+    bool paused;
+    bool worked;            /* by this engine: trq_config.queues */
+    uint64_t depth;         /* jobs that wait; close to it while others enqueue and take */
+    struct trq_span oldest; /* age of the first in line; 0 if empty */
+};
+TRQ_API int trq_stats_queue(struct trq_engine *engine, const char *queue,
+                            struct trq_queue_stats *out);
+
+/* The names, static in the engine: queues in order of weight, workers in order of registration. Returns how
+ * many there are; fills at most count. */
+TRQ_API size_t trq_queue_names(struct trq_engine *engine, const char **out_names, size_t count);
+TRQ_API size_t trq_worker_names(struct trq_engine *engine, const char **out_names, size_t count);
+
+struct trq_engine_stats {
+    uint32_t size; /* set by you */
+    uint32_t threads;
+    uint32_t asleep; /* of them */
+    uint32_t reserved;
+    uint64_t jobs;          /* waiting and running now */
+    uint64_t refused_full;  /* calls answered TRQ_EFULL */
+    uint64_t refused_input; /* calls answered TRQ_EINPUT */
+    uint64_t wakeups;       /* of sleeping threads */
+};
+TRQ_API int trq_stats_engine(struct trq_engine *engine, struct trq_engine_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,204 @@
+/* Workers: classes of jobs, declared once as const data, with the inputs that they take. */
+#ifndef TRESQUE_WORKER_H
+#define TRESQUE_WORKER_H
+
+#include <tresque/value.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct trq_engine;
+struct trq_job; /* lives while its handler runs; for that thread only */
+struct trq_opts;
+
+/* ---- inputs, declared once --------------------------------------------------------------------- */
+
+enum { TRQ_OPTIONAL = 0, TRQ_REQUIRED = 1 };
+
+struct trq_input { /* one row of a declaration, as TRQ_INPUTS makes it */
+    const char *name;
+    enum trq_type type; /* not TRQ_NULL */
+    int required;
+    size_t offset;       /* of the field in the struct form */
+    int64_t default_i64; /* bool, too */
+    double default_f64;
+    const char *default_str; /* TRQ_STR and TRQ_JSON; NULL: absent */
+};
+struct trq_inputs {
+    const struct trq_input *rows; /* at most 64 */
+    size_t count;
+    size_t struct_size;
+};
+
+/* TRQ_INPUTS(worker, LIST), once, in the header that its enqueuers include:
+ *
+ *     #define HARD_INPUTS(F, W)                \
+ *         F(W, str, name,  TRQ_REQUIRED, NULL) \
+ *         F(W, i64, count, TRQ_OPTIONAL, 1)
+ *     TRQ_INPUTS(hard, HARD_INPUTS);
+ *
+ * A type is bool, i64, f64, str or json. It gives
+ *
+ *     struct hard_in { struct trq_str name; int64_t count; }
+ *     hard_defaults()                    every optional at its default, the rest zero or absent
+ *     hard_get(job)                      the running job's inputs; they die with the run
+ *     hard_enqueue(engine, &in, opts, out_id)
+ *     hard_enqueue_many(engine, ins, count, opts, out_ids)
+ *     extern const struct trq_worker hard;  to be defined once, in a source file
+ *
+ * In the struct form a number or bool is always given: start from hard_defaults() where a default is not
+ * zero. A str or json whose data is NULL is absent: it takes its default, or is refused if required. */
+#define TRQ_CTYPE_bool bool
+#define TRQ_CTYPE_i64 int64_t
+#define TRQ_CTYPE_f64 double
+#define TRQ_CTYPE_str struct trq_str
+#define TRQ_CTYPE_json struct trq_str
+#define TRQ_ROW_bool(d) TRQ_BOOL, (d), 0.0, NULL
+#define TRQ_ROW_i64(d) TRQ_I64, (d), 0.0, NULL
+#define TRQ_ROW_f64(d) TRQ_F64, 0, (d), NULL
+#define TRQ_ROW_str(d) TRQ_STR, 0, 0.0, (d)
+#define TRQ_ROW_json(d) TRQ_JSON, 0, 0.0, (d)
+#define TRQ_MAKE_ROW_(in, field, need, type, i, f, s)                                              \
+    {#field, type, need, offsetof(struct in, field), i, f, s},
+#define TRQ_MAKE_ROW(...) TRQ_MAKE_ROW_(__VA_ARGS__)
+#define TRQ_SET_bool(d) (d)
+#define TRQ_SET_i64(d) (d)
+#define TRQ_SET_f64(d) (d)
+#define TRQ_SET_str(d) trq_str_of(d)
+#define TRQ_SET_json(d) trq_str_of(d)
+
+#define TRQ_F_FIELD(W, type, field, need, dflt) TRQ_CTYPE_##type field;
+#define TRQ_F_ROW(W, type, field, need, dflt)                                                      \
+    TRQ_MAKE_ROW(W##_in, field, need, TRQ_ROW_##type(dflt))
+#define TRQ_F_DEFAULT(W, type, field, need, dflt) d.field = TRQ_SET_##type(dflt);
+#define TRQ_INPUTS(W, LIST)                                                                        \
+    struct W##_in {                                                                                \
+        LIST(TRQ_F_FIELD, W)                                                                       \
+    };                                                                                             \
+    extern const struct trq_worker W;                                                              \
+    static const struct trq_input W##_rows[] = {LIST(TRQ_F_ROW, W)};                               \
+    static const struct trq_inputs W##_inputs = {W##_rows, sizeof W##_rows / sizeof W##_rows[0],   \
+                                                 sizeof(struct W##_in)};                           \
+    TRQ_INLINE struct W##_in W##_defaults(void)                                                    \
+    {                                                                                              \
+        struct W##_in d;                                                                           \
+        memset(&d, 0, sizeof d);                                                                   \
+        LIST(TRQ_F_DEFAULT, W)                                                                     \
+        return d;                                                                                  \
+    }                                                                                              \
+    TRQ_INLINE const struct W##_in *W##_get(struct trq_job *job)                                   \
+    {                                                                                              \
+        return (const struct W##_in *)trq_job_inputs(job, &W##_inputs);                            \
+    }                                                                                              \
+    TRQ_MUST_USE TRQ_INLINE int W##_enqueue(struct trq_engine *engine, const struct W##_in *in,    \
+                                            const struct trq_opts *opts,                           \
+                                            struct trq_job_id *out_id)                             \
+    {                                                                                              \
+        return trq_enqueue_struct(engine, &W, &W##_inputs, in, opts, out_id);                      \
+    }                                                                                              \
+    TRQ_MUST_USE TRQ_INLINE int W##_enqueue_many(                                                  \
+        struct trq_engine *engine, const struct W##_in *ins, size_t count,                         \
+        const struct trq_opts *opts, struct trq_job_id *out_ids)                                   \
+    {                                                                                              \
+        return trq_enqueue_many(engine, &W, &W##_inputs, ins, count, opts, out_ids);               \
+    }                                                                                              \
+    struct W##_in /* takes the semicolon */
+
+/* ---- how a run ends ----------------------------------------------------------------------------- */
+
+/* What a handler returns. Any other number counts as a failure that names it. */
+enum trq_end {
+    TRQ_DONE,
+    TRQ_SKIP,      /* no longer needed: a success */
+    TRQ_FAILED,    /* made by trq_fail */
+    TRQ_DISCARDED, /* made by trq_discard */
+    TRQ_REQUEUED   /* made by trq_requeue */
+};
+
+/* return trq_fail(job, "search index said %d", rc);
+ * A failure; the text (cut at 251 bytes) goes to who asked for the end. There are no retries yet: a failed
+ * job ends as TRQ_WAS_DEAD. */
+TRQ_API enum trq_end trq_fail(struct trq_job *job, const char *format, ...) TRQ_PRINTF(2, 3);
+/* Not a failure of the attempt but of the job: it must never run again. Ends as TRQ_WAS_DISCARDED. */
+TRQ_API enum trq_end trq_discard(struct trq_job *job, const char *format, ...) TRQ_PRINTF(2, 3);
+/* Run again with the same inputs, behind what waits in its queue by now. Not a failure; same id. */
+TRQ_API enum trq_end trq_requeue(struct trq_job *job);
+
+/* ---- the declaration ----------------------------------------------------------------------------- */
+
+/* Shape:   begins with TRQ_WORKER(hard, "HardWorker"); what is left zero is the default.
+ * Owner:   yours; const; must outlive every engine that it is registered with. */
+struct trq_worker {
+    uint32_t size;
+    uint32_t reserved;               /* zero */
+    const char *name;                /* "Billing::InvoiceChargeWorker": unique in the engine */
+    const char *app;                 /* NULL: the application that registers it; of one without a
+                                        name: the name's first part, underscored, or "worker" */
+    const char *queue;               /* NULL: "default"; a short name inside the application */
+    const struct trq_inputs *inputs; /* NULL: none declared; given ones are kept */
+    /* On a pool thread (or in trq_engine_poll); may call everything but stop, destroy, drain, poll and
+     * trq_wait. Must return: nothing can end a handler from outside, and stop waits for it. If it crashes,
+     * so does the process. */
+    enum trq_end (*perform)(struct trq_job *job);
+    bool (*needed)(struct trq_job *job); /* asked right before perform; false: skipped. NULL: yes */
+    size_t state_size;                   /* zeroed bytes for one run; at most 64 KiB */
+    void (*state_drop)(void *state, struct trq_job *job); /* once after the run; NULL: nothing */
+};
+
+#define TRQ_WORKER(W, class_name)                                                                  \
+    .size = sizeof(struct trq_worker), .name = (class_name), .inputs = &W##_inputs
+
+/* ---- what a handler may ask; all O(1), none allocates ---------------------------------------------- */
+
+/* The struct form: use hard_get(job). NULL if that is not the declaration of the job's worker. */
+TRQ_API const void *trq_job_inputs(struct trq_job *job, const struct trq_inputs *declared);
+
+/* By name. False, and *out untouched, if there is no such input or a str or json is absent.
+ * Strings die with the run. */
+TRQ_API bool trq_job_get(const struct trq_job *job, const char *name, struct trq_value *out);
+TRQ_API int64_t trq_job_get_i64(const struct trq_job *job, const char *name); /* else 0 */
+TRQ_API double trq_job_get_f64(const struct trq_job *job,
+                               const char *name); /* else 0; integers, too */
+TRQ_API bool trq_job_get_bool(const struct trq_job *job, const char *name); /* else false */
+TRQ_API struct trq_str trq_job_get_str(const struct trq_job *job,
+                                       const char *name); /* else absent */
+
+/* Bytes that `needed` and `perform` of this run share, zeroed before: "look the truth up once".
+ * NULL if state_size is 0. */
+TRQ_API void *trq_job_state(struct trq_job *job);
+
+TRQ_API struct trq_engine *trq_job_engine(const struct trq_job *job);
+TRQ_API void *trq_job_host(const struct trq_job *job); /* trq_config.host */
+TRQ_API void *trq_job_tag(const struct trq_job *job);  /* trq_opts.tag, or NULL */
+TRQ_API struct trq_job_id trq_job_self(const struct trq_job *job);
+TRQ_API int trq_job_attempt(const struct trq_job *job); /* 1, and one more after each failure */
+TRQ_API const char *trq_job_queue(const struct trq_job *job); /* full name */
+TRQ_API const struct trq_worker *trq_job_worker(const struct trq_job *job);
+TRQ_API int trq_job_thread(const struct trq_job *job); /* index of the pool thread, 0, 1, ... */
+/* When it was enqueued or requeued, to within the system's coarse clock (some ms). */
+TRQ_API struct trq_wall trq_job_enqueued_at(const struct trq_job *job);
+/* The engine is stopping and waits for this handler. Poll it in long loops. */
+TRQ_API bool trq_job_should_stop(const struct trq_job *job);
+
+enum { TRQ_RESULT_MAX = 48 };
+/* A small result for who waits for the end. TRQ_EINVAL if size > TRQ_RESULT_MAX. The last one counts. */
+TRQ_API int trq_job_set_result(struct trq_job *job, const void *data, size_t size);
+
+#ifdef __cplusplus
+} /* extern "C" */
+
+/* C++17 has no designated initialisers:
+ *     const trq_worker hard = TRQ_WORKER_CXX(hard, "HardWorker", w.perform = hard_perform); */
+#define TRQ_WORKER_CXX(W, class_name, ...)                                                         \
+    [] {                                                                                           \
+        trq_worker w = trq_worker();                                                               \
+        w.size = sizeof(trq_worker);                                                               \
+        w.name = (class_name);                                                                     \
+        w.inputs = &W##_inputs;                                                                    \
+        __VA_ARGS__;                                                                               \
+        return w;                                                                                  \
+    }()
+#endif
+
+#endif
