@@ -1,5 +1,6 @@
 # What a reviewer should not have to say: formatting, clang-tidy, shellcheck, layers.
 # Usage: check.sh BUILDDIR, a configured build directory with the tests in it.
+# shellcheck shell=sh disable=SC2317 # step calls them by name
 set -u
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 builddir=$1

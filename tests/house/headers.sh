@@ -1,4 +1,5 @@
 # Each public header compiles alone, as C and as C++, by every compiler that is installed.
+# shellcheck shell=sh
 set -u
 root=$1
 . "$root/tests/tap.sh"

@@ -1,4 +1,5 @@
 # An installed tresque serves a program that knows nothing but pkg-config.
+# shellcheck shell=sh
 set -u
 root=$1
 build=$2

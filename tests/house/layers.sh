@@ -1,4 +1,5 @@
 # Arrows point down only: a file includes its own layer and those below it.
+# shellcheck shell=sh
 set -u
 root=$1
 . "$root/tests/tap.sh"
@@ -6,6 +7,7 @@ root=$1
 # upward TREE: each include that points up, as FILE:LINE: what is wrong.
 upward()
 {
+    # shellcheck disable=SC2016 # the dollars are awk's
     (cd "$1" && find include engine persist cli bench tests docs/examples \
         -name '*.[ch]' -o -name '*.cc' -o -name '*.cpp' 2>/dev/null) | sort |
         (cd "$1" && xargs awk '

@@ -1,4 +1,5 @@
 # The last line of a test run is true whatever the programs did.
+# shellcheck shell=sh
 set -u
 root=$1
 . "$root/tests/tap.sh"
@@ -21,6 +22,8 @@ test('crashes_at_the_end', sh, args: ['-c', 'echo ok 1 - a; echo 1..1; kill -ABR
 test('ends_early', sh, args: ['-c', 'echo 1..4; echo ok 1 - a'], protocol: 'tap', suite: 'bad')
 test('says_no_plan', sh, args: ['-c', 'echo ok 1 - a'], protocol: 'tap', suite: 'bad')
 test('says_nothing', sh, args: ['-c', ':'], protocol: 'tap', suite: 'bad')
+test('has_no_cases', sh, args: ['-c', 'echo 1..0'], protocol: 'tap', suite: 'bad')
+test('excused', sh, args: ['-c', 'echo "1..0 # SKIP no time"'], protocol: 'tap', suite: 'pass')
 test('leaks', sh, args: ['-c', 'echo ok 1 - a; echo 1..1; echo "==7==ERROR: LeakSanitizer: x" >&2'],
     protocol: 'tap', suite: 'bad')
 test('hangs', sh, args: ['-c', 'echo ok 1 - a; exec sleep 60'], protocol: 'tap', timeout: 1,
@@ -47,10 +50,11 @@ ok 'a crash after the plan' tallied 1 '1 passed, 1 failed' crashes_at_the_end
 ok 'cases that never came' tallied 1 '1 passed, 3 failed' ends_early
 ok 'a program that forgot its plan' tallied 1 '1 passed, 1 failed' says_no_plan
 ok 'a program that said nothing' tallied 1 '0 passed, 1 failed' says_nothing
+ok 'a program without cases' tallied 1 '0 passed, 1 failed' has_no_cases
 ok 'a leak that the program itself does not see' tallied 1 '1 passed, 1 failed' leaks
 ok 'a hung program' tallied 1 '1 passed, 1 failed' hangs
 ok 'an exit status' tallied 1 '0 passed, 1 failed' bad_status
-ok 'all together' tallied 1 '11 passed, 11 failed'
+ok 'all together' tallied 1 '11 passed, 12 failed'
 ok 'a name that is none' tallied 1 '0 passed, 1 failed' nonsense
 rm -rf "$project/build"
 ok 'no build directory' tallied 1 '0 passed, 1 failed'

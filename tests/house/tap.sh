@@ -1,4 +1,5 @@
 # Our own check macros fail when they must: tap.h, tap.sh, and Criterion's asserts as we use them.
+# shellcheck shell=sh
 set -u
 root=$1
 . "$root/tests/tap.sh"
