@@ -3,8 +3,8 @@
 
 #include <tresque.h>
 
-#define GREET_INPUTS(F, W)               \
-    F(W, str, name, TRQ_REQUIRED, NULL)  \
+#define GREET_INPUTS(F, W)                                                                         \
+    F(W, str, name, TRQ_REQUIRED, NULL)                                                            \
     F(W, i64, times, TRQ_OPTIONAL, 1)
 TRQ_INPUTS(greet, GREET_INPUTS);
 
@@ -32,8 +32,8 @@ int main(void)
     config.threads = 1;
     config.host = &sum;
 
-    if (trq_engine_create(&config, &engine, &error) < 0 ||
-        trq_register(engine, &app, &error) < 0 || trq_engine_start(engine, &error) < 0)
+    if (trq_engine_create(&config, &engine, &error) < 0 || trq_register(engine, &app, &error) < 0 ||
+        trq_engine_start(engine, &error) < 0)
         goto bad;
     for (int64_t i = 1; i <= 10; i++)
         if (trq_enqueue(engine, &greet, TRQ_DICT(TRQ_KV("name", "bob"), TRQ_KV("times", i)),
