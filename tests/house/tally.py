@@ -53,6 +53,20 @@ def count(run, tap):
     return passed, failed, skipped
 
 
+def failures(run):
+    """The failed cases with what is said right after them, and the report of a sanitizer."""
+    shown = False
+    for line in run.get("stdout", "").splitlines():
+        if OK.match(line):
+            shown = line.startswith("not ok")
+        elif not line.startswith(("#", " ")):
+            shown = False
+        if shown:
+            yield "    " + line
+    if run["result"] == "OK":
+        yield run.get("stderr", "")
+
+
 def main(builddir, names):
     with open(os.path.join(builddir, "meson-info", "intro-tests.json"), encoding="utf-8") as f:
         known = json.load(f)
@@ -93,8 +107,8 @@ def main(builddir, names):
         failed += f
         if f or s:
             print(f"{name}: {p} passed, {f} failed, {s} skipped ({runs[name]['result']})")
-        if f and runs[name]["result"] == "OK":
-            print(runs[name].get("stdout", ""), runs[name].get("stderr", ""), sep="")
+        if f:
+            print(*failures(runs[name]), sep="\n")
     return passed, failed
 
 
