@@ -19,13 +19,13 @@
 #define ADDRESS_SANITIZER 0
 #endif
 
-static tq_a32 a, b;
+static tq_a32 a, b, waiting;
 static tq_aptr pointer;
 
 static void setup(void *arg)
 {
     UNUSED(arg);
-    a = b = 0;
+    a = b = waiting = 0;
     pointer = NULL;
     weave_name(&a, "a");
     weave_name(&b, "b");
@@ -113,6 +113,39 @@ static void give_up_then_set_b(void *arg)
     tq_store(&b, 1, release);
 }
 
+static void ticket_then_item(void *arg)
+{
+    UNUSED(arg);
+    tq_store(&a, 1, relaxed);
+    (void)tq_add(&b, 1, relaxed);
+}
+
+static void give_up_between(void *arg)
+{
+    UNUSED(arg);
+    if (!tq_load(&a, relaxed))
+        return;
+    for (int i = 0; i < 2 && !tq_load(&b, relaxed); i++)
+        tq_pause();
+    weave_assert(tq_add(&b, 0, relaxed) != 0);
+}
+
+static void wait_for_a(void *arg)
+{
+    UNUSED(arg);
+    tq_store(&waiting, 1, relaxed);
+    while (!tq_load(&a, relaxed))
+        tq_pause();
+    weave_assert(tq_add(&b, 0, relaxed) != 0);
+}
+
+static void serve_who_waits(void *arg)
+{
+    if (!tq_load(&waiting, relaxed))
+        tq_store(&b, 1, relaxed);
+    ticket_then_item(arg);
+}
+
 static void spin_without_pause(void *arg)
 {
     UNUSED(arg);
@@ -167,6 +200,17 @@ static void failures(void)
     c.threads[1] = give_up_then_set_b;
     c.name = "a loop that counts its pauses gives up: clean";
     claim_clean(&c);
+    c.threads[0] = give_up_between;
+    c.threads[1] = ticket_then_item;
+    c.name = "a loop that counts its pauses may give up while another stands still";
+    claim_found(&c, "not true");
+    c = (struct weave_case){.name = "a change ends the rest of who waits, at once",
+                            .setup = setup,
+                            .threads = {wait_for_a, serve_who_waits},
+                            .preemptions = 1,
+                            .stale = WEAVE_NONE};
+    claim_found(&c, "not true");
+    c = (struct weave_case){.setup = setup};
     c.threads[0] = c.threads[1] = spin_without_pause;
     c.name = "a loop without tq_pause(): the bound on steps";
     claim_found(&c, "operations");

@@ -52,9 +52,9 @@
  *       memory that comes back as something else in the same execution is not told apart, nor are
  *       two atomics that overlap.
  *   N6  Thread-locals are shared, as there is one OS thread: code that uses them cannot be a case.
- *   N7  Rest in tq_pause() (weave_sched.h): a loop that counts its pauses and gives up is seen giving
- *       up only after as many changes by others, or when all others are stuck. Under TQ_WEAVE let it
- *       give up after one or none.
+ *   N7  Rest in tq_pause() (weave_sched.h): a loop that counts many pauses and then gives up is seen
+ *       giving up only after as many changes by others, less two, or when all others are stuck. Under
+ *       TQ_WEAVE let it give up after one or two.
  *
  * BOUNDS. At most `preemptions` switches away from a thread that could go on (others are free), at
  * most `stale` reads of a value that is not the newest. Within the bounds the search is complete;

@@ -40,7 +40,7 @@ struct weave_result {
     bool exhausted; /* every execution within the bounds was run */
     uint64_t executions;
     char why[256];
-    char choices[1024]; /* for weave_replay(); "..." at its end if it did not fit */
+    char choices[2048]; /* for weave_replay(); "..." at its end if it did not fit */
 };
 
 /* Runs executions until one fails, all are done, or `executions` of them are. 0 if none failed, else

@@ -7,6 +7,7 @@
 #include "weave_trace.h"
 
 #define REST_ROUNDS_MAX 64
+#define IMPATIENT_MAX 2
 
 struct thread {
     struct weave_stack stack;
@@ -26,6 +27,7 @@ static struct {
     uint32_t changes;
     unsigned self;
     unsigned preemptions; /* left */
+    unsigned impatient;   /* left: pauses that may end without a change */
     unsigned step, steps_max;
     unsigned rest_rounds;
     bool active;
@@ -144,6 +146,17 @@ static void give_way(void)
     go_to(next_free());
 }
 
+/* Spinning on although nothing has changed is what a loop that counts its turns may do while another
+ * thread stands still. That is a bad order of the scheduler, and it costs as much as a preemption. */
+static bool go_on_anyway(void)
+{
+    if (!sched.preemptions || !sched.impatient || weave_choose(2) == 0)
+        return false;
+    sched.preemptions--;
+    sched.impatient--;
+    return true;
+}
+
 void weave_sched_pause(void)
 {
     struct thread *self = &sched.threads[sched.self];
@@ -151,7 +164,7 @@ void weave_sched_pause(void)
     bool look_again = by_others != self->changes_seen || self->stale;
     self->changes_seen = by_others;
     self->stale = false;
-    if (look_again)
+    if (look_again || go_on_anyway())
         return;
     sched.ready &= ~bit(sched.self);
     sched.resting |= bit(sched.self);
@@ -226,6 +239,7 @@ void weave_sched_run(const struct weave_case *c, unsigned preemptions, unsigned 
     sched.ready = sched.asleep = sched.resting = 0;
     sched.changes = sched.step = sched.rest_rounds = 0;
     sched.preemptions = preemptions;
+    sched.impatient = IMPATIENT_MAX;
     sched.steps_max = steps;
     for (unsigned t = 0; t < WEAVE_THREADS_MAX && c->threads[t]; t++) {
         struct thread *thread = &sched.threads[t];

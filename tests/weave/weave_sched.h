@@ -4,9 +4,10 @@
  *          from a ready thread is a preemption and is counted; others are free.
  * Rest:    a thread that pauses has just looked at memory in vain. It goes on at once if since its
  *          last pause another thread changed a value or it read an old one itself; else it rests
- *          until another thread changes a value, or until no thread is ready. In the latter case it
- *          may count its turns and give up spinning; after REST_ROUNDS_MAX of them without any change
- *          the execution fails as a livelock.
+ *          until another thread changes a value, or until no thread is ready. Twice in an execution
+ *          it may go on all the same, for the price of a preemption, so that a loop that counts its
+ *          turns is seen giving up while another thread stands still. After REST_ROUNDS_MAX turns of
+ *          the resting without any change the execution fails as a livelock.
  */
 #ifndef WEAVE_SCHED_H
 #define WEAVE_SCHED_H

@@ -47,8 +47,9 @@ void weave_trace(const struct weave_site *site, const struct weave_loc *loc, con
     va_start(args, note);
     vsnprintf(values, sizeof values, note, args);
     va_end(args);
-    fprintf(sink, "%5u  %*sT%u  %-60s %s%s%s\n", weave_sched_step(), 4 * (int)weave_sched_self(),
-            "", weave_sched_self(), what, name, values,
+    int column = 4 * (int)weave_sched_self(), rest = 4 * (WEAVE_THREADS_MAX - 1) - column;
+    fprintf(sink, "%5u  %*sT%u%*s  %-60s %s%s%s\n", weave_sched_step(), column, "",
+            weave_sched_self(), rest, "", what, name, values,
             site->order_now != site->order || site->failure_now != site->failure || site->dropped
                 ? "   (seeded fault)"
                 : "");
