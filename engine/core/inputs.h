@@ -35,6 +35,7 @@ int tq_layout_create(const struct tq_memory *memory, const char *worker,
                      const struct trq_inputs *declared, struct tq_layout **out_layout,
                      struct trq_error *error);
 void tq_layout_destroy(const struct tq_memory *memory, struct tq_layout *layout);
+size_t tq_layout_rows(const struct tq_layout *layout);
 
 /* Same rows (names, types, required, defaults, offsets) and struct size, wherever they stand. */
 bool tq_inputs_same(const struct trq_inputs *a, const struct trq_inputs *b);

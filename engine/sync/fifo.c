@@ -111,6 +111,18 @@ bool tq_fifo_init(struct tq_fifo *fifo, struct tq_slab *segments, struct tq_fifo
     return true;
 }
 
+void tq_fifo_fini(struct tq_fifo *fifo, struct tq_fifo_cache *cache)
+{
+    uint32_t index = low_of(tq_load(&fifo->head, acquire));
+    for (;;) {
+        uint32_t next = low_of(tq_load(&segment_at(fifo, index)->next, acquire));
+        tq_slab_free(fifo->segments, &cache->slab, index);
+        if (next == NIL || next == CLOSED)
+            return;
+        index = next - 1;
+    }
+}
+
 /* ---- push ---------------------------------------------------------------------------------------- */
 
 /* Help tail over to the segment that follows. If it is no longer `tail`, somebody did. */
@@ -325,6 +337,16 @@ uint32_t tq_fifo_peek(const struct tq_fifo *fifo)
     if (generation_of(cell) != generation_of(head) || low_of(cell) == TAKEN)
         return TQ_NONE;
     return low_of(cell) - 1;
+}
+
+bool tq_fifo_at_end(const struct tq_fifo *fifo)
+{
+    uint64_t head = tq_load(&fifo->head, acquire);
+    struct tq_segment *s = segment_at(fifo, low_of(head));
+    if (low_of(tq_load(&s->deq, relaxed)) < TQ_FIFO_CELLS)
+        return false;
+    uint32_t next = low_of(tq_load(&s->next, acquire));
+    return next != NIL && next != CLOSED;
 }
 
 static bool check_segment(const struct tq_segment *s, uint64_t *items)

@@ -101,6 +101,9 @@ enum { TQ_FIFO_CLOSED = -1 };
 /* False: out of memory. */
 bool tq_fifo_init(struct tq_fifo *fifo, struct tq_slab *segments, struct tq_fifo_cache *cache);
 
+/* When nobody uses it any more; items are forgotten. */
+void tq_fifo_fini(struct tq_fifo *fifo, struct tq_fifo_cache *cache);
+
 /* After init of a cache's slab share: no spares. */
 static inline void tq_fifo_cache_init(struct tq_fifo_cache *cache)
 {
@@ -134,6 +137,9 @@ void tq_fifo_close(struct tq_fifo *fifo);
 uint64_t tq_fifo_depth(const struct tq_fifo *fifo);
 /* The first item, which may be gone already; TQ_NONE: empty. */
 uint32_t tq_fifo_peek(const struct tq_fifo *fifo);
+
+/* The first segment is used up and another one follows: peek sees nothing, pop may find something. */
+bool tq_fifo_at_end(const struct tq_fifo *fifo);
 
 /* Quiescent: segments are linked, their words agree, the cells between deq and enq hold items or TAKEN.
  * *out_items: how many items. */

@@ -177,6 +177,15 @@ struct tq_taken tq_ready_take(struct tq_ready *ready, struct tq_fifo_cache *cach
     return taken;
 }
 
+bool tq_ready_glance(const struct tq_ready *ready)
+{
+    for (uint32_t r = next_hinted(ready, 0, ready->count); r < ready->count;
+         r = next_hinted(ready, r + 1, ready->count))
+        if (tq_fifo_peek(ready->fifo[r]) != TQ_NONE || tq_fifo_at_end(ready->fifo[r]))
+            return true;
+    return false;
+}
+
 bool tq_ready_any(const struct tq_ready *ready)
 {
     for (uint32_t i = 0; i < ready->words; i++) {

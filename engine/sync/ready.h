@@ -96,6 +96,10 @@ struct tq_taken {
  * at when it is empty; before one goes to sleep. */
 struct tq_taken tq_ready_take(struct tq_ready *ready, struct tq_fifo_cache *cache, bool thorough);
 
+/* Is a look worth while? A hint that proves empty at a glance does not count; reads what a producer writes last, and
+ * nothing that it is about to write. May be wrong either way. */
+bool tq_ready_glance(const struct tq_ready *ready);
+
 /* Is there a hint that nobody is about to take away? After a thorough take that found nothing, and the sleeper's
  * announcement, false means: safe to sleep. */
 bool tq_ready_any(const struct tq_ready *ready);

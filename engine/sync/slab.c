@@ -107,6 +107,16 @@ void tq_slab_flush(struct tq_slab *slab, struct tq_slab_cache *cache)
     }
 }
 
+void tq_slab_detach(struct tq_slab *slab, struct tq_slab_cache *cache)
+{
+    tq_slab_flush(slab, cache);
+    push(slab, &slab->empty, cache->loaded);
+    push(slab, &slab->empty, cache->spare);
+    if (!slab->exact)
+        tq_sub(&slab->limit, 2 * slab->capacity, relaxed);
+    *cache = (struct tq_slab_cache){0};
+}
+
 /* Objects that never were, into an empty magazine. */
 static enum tq_slab_result carve(struct tq_slab *slab, struct tq_slab_cache *cache)
 {

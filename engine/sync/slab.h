@@ -96,7 +96,9 @@ void tq_slab_fini(struct tq_slab *slab);
 
 /* Take part. False: out of memory, the cache stays as it is. At most caches_max at one time. */
 bool tq_slab_attach(struct tq_slab *slab, struct tq_slab_cache *cache);
-/* What the cache keeps goes to the depot but for what a later owner of this cache starts with. */
+/* No part any more: what the cache keeps, and its magazines, go to the depot. */
+void tq_slab_detach(struct tq_slab *slab, struct tq_slab_cache *cache);
+/* What the cache keeps goes to the depot; it stays attached, for a later owner. */
 void tq_slab_flush(struct tq_slab *slab, struct tq_slab_cache *cache);
 
 enum tq_slab_result { TQ_SLAB_OK, TQ_SLAB_FULL, TQ_SLAB_NOMEM };

@@ -1,0 +1,175 @@
+/* The engine's parts, and the calls between the files of core. */
+#ifndef TQ_CORE_ENGINE_H
+#define TQ_CORE_ENGINE_H
+
+#include <ck_epoch.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <tresque/channel.h>
+#include <tresque/engine.h>
+#include <tresque/enqueue.h>
+#include <tresque/stats.h>
+
+#include "engine/base/atomic.h"
+#include "engine/base/clock.h"
+#include "engine/base/hist.h"
+#include "engine/base/memory.h"
+#include "engine/core/blocks.h"
+#include "engine/core/job.h"
+#include "engine/core/local.h"
+#include "engine/core/names.h"
+#include "engine/core/note.h"
+#include "engine/core/registry.h"
+#include "engine/sync/fifo.h"
+#include "engine/sync/line.h"
+#include "engine/sync/park.h"
+#include "engine/sync/ready.h"
+#include "engine/sync/slab.h"
+
+/* May jobs come and go? On a page of its own that a fork leaves zeroed to the child, so that one load answers for
+ * both stop and fork. */
+enum tq_gate_state { TQ_GATE_FORKED, TQ_GATE_OPEN, TQ_GATE_STOPPING, TQ_GATE_STOPPED };
+struct tq_gate {
+    tq_a32 state;
+};
+
+struct tq_timings {
+    struct tq_hist wait, run;
+};
+
+/* Threads that wait for something that others make true: they count themselves, read `turn`, look, and sleep on
+ * it; who makes it true looks for waiters and turns. Both begin with a read-modify-write of `waiters`, so one of
+ * them sees the other. */
+struct tq_bell {
+    TQ_ON_LINE tq_a32 waiters;
+    tq_a32 turn;
+};
+
+/* A pool thread, or the host's in poll mode (index 0). */
+struct tq_thread {
+    TQ_ON_LINE tq_a64 running; /* (generation, slot) of its job; ~0: none */
+    tq_a64 since;              /* mono ns, coarse */
+    tq_a32 class;
+    struct trq_engine *engine;
+    struct tq_local *local;
+    pthread_t handle;
+    int index;
+    bool searching;
+};
+
+struct trq_engine {
+    /* Read by all, written at the start. */
+    struct tq_gate *gate;
+    struct tq_clock clock;
+    struct tq_memory memory;
+    struct trq_config config;
+    struct trq_hooks hooks;
+    uint64_t birth;
+    pthread_key_t key;
+    uint32_t sample_every;
+    uint32_t job_size_max;
+    uint32_t jobs_max;
+    int64_t spin_ns;  /* 0: none */
+    int thread_count; /* 0: the host polls */
+    char thread_name[16];
+    char **queue_names; /* config.queues, copied; NULL: all */
+    uint32_t queue_names_count;
+
+    /* Work. */
+    tq_aptr view; /* struct tq_view: the queues in order of weight */
+    struct tq_slab jobs;
+    struct tq_slab notes;
+    struct tq_slab segments;
+    struct tq_blocks blocks;
+    struct tq_park park;
+    struct tq_bell room;    /* waiting for a slot or for room in a channel */
+    struct tq_bell quiet;   /* waiting until nothing is ready and nothing runs */
+    TQ_ON_LINE tq_a32 idle; /* pool threads that sleep, or are about to */
+    tq_a32 bulks;           /* calls that push several jobs just now */
+    tq_a32 alive;           /* pool threads that have not ended */
+    tq_a64 lost_races;      /* transitions that found another state: see life.c */
+
+    /* Threads. */
+    struct tq_thread *threads;
+    struct tq_sleeper *sleepers;
+    bool started;     /* under `stopping` */
+    bool joined;      /* likewise */
+    uint64_t dropped; /* likewise */
+    pthread_mutex_t stopping;
+    int fd; /* poll mode: readable while there may be work; else -1 */
+    tq_a32 polling;
+
+    /* Names. */
+    struct tq_registry registry;
+
+    /* Who blocks in trq_wait, and the channels there are. */
+    pthread_mutex_t waiting;
+    struct tq_waiter *waiters;
+    struct trq_channel *channels;
+
+    tq_aptr locals; /* struct tq_local, all there ever were */
+    tq_a32 locals_count;
+    ck_epoch_t epoch;
+};
+
+/* ---- gate, bells ---- */
+
+static inline bool tq_is_open(const struct trq_engine *engine)
+{
+    return TQ_LIKELY(tq_load(&engine->gate->state, seq_cst) == TQ_GATE_OPEN);
+}
+static inline bool tq_is_forked(const struct trq_engine *engine)
+{
+    return tq_load(&engine->gate->state, relaxed) == TQ_GATE_FORKED;
+}
+bool tq_gate_init(struct trq_engine *engine);
+void tq_gate_fini(struct trq_engine *engine);
+
+/* Begin to wait; look then; tq_bell_sleep if need be; tq_bell_leave at the end. */
+uint32_t tq_bell_enter(struct tq_bell *bell);
+uint32_t tq_bell_turn(const struct tq_bell *bell);
+bool tq_bell_sleep(struct tq_bell *bell, uint32_t turn, int64_t deadline);
+void tq_bell_leave(struct tq_bell *bell);
+/* After something became true. */
+void tq_bell_ring(struct tq_bell *bell);
+
+/* ---- jobs ---- */
+
+static inline struct tq_job *tq_job_at(const struct trq_engine *engine, uint32_t index)
+{
+    return tq_slab_at(&engine->jobs, index);
+}
+static inline struct trq_job_id tq_job_id(const struct trq_engine *engine, uint32_t index,
+                                          uint64_t word)
+{
+    struct trq_job_id id = {(uint64_t)tq_word_generation(word) << 32 | index, engine->birth};
+    return id;
+}
+/* The job that an id names, if the slot can be one of this engine; the caller compares the generation. NULL:
+ * never was. */
+struct tq_job *tq_job_by_id(const struct trq_engine *engine, struct trq_job_id id);
+
+/* ---- queues (publish.c) ---- */
+
+/* Push jobs into a queue and mark it. How many: less than count only if the engine is stopping. */
+uint32_t tq_publish(struct trq_engine *engine, struct tq_local *local, struct tq_queue *queue,
+                    const uint32_t *items, uint32_t count);
+/* Somebody should look. */
+void tq_notify(struct trq_engine *engine, struct tq_local *local);
+bool tq_work_waits(struct trq_engine *engine);
+
+/* ---- log ---- */
+
+void tq_log(struct trq_engine *engine, enum trq_log_level level, const char *format, ...)
+    TRQ_PRINTF(3, 4);
+
+/* ---- pool ---- */
+
+void tq_thread_run(struct trq_engine *engine, struct tq_thread *thread, struct tq_taken taken);
+/* Start all; on failure none runs. */
+int tq_pool_start(struct trq_engine *engine, struct trq_error *error);
+void tq_pool_wake_all(struct trq_engine *engine);
+
+#endif

@@ -1,0 +1,148 @@
+/* What a handler may ask and say. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/core/engine.h"
+#include "engine/core/inputs.h"
+#include "engine/core/run.h"
+
+static enum trq_end ended(struct trq_job *run, enum trq_end end, const char *format, va_list args)
+{
+    if (run)
+        tq_verror(&run->error, 0, format ? format : "no reason was given", args);
+    return end;
+}
+
+enum trq_end trq_fail(struct trq_job *run, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    ended(run, TRQ_FAILED, format, args);
+    va_end(args);
+    return TRQ_FAILED;
+}
+
+enum trq_end trq_discard(struct trq_job *run, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    ended(run, TRQ_DISCARDED, format, args);
+    va_end(args);
+    return TRQ_DISCARDED;
+}
+
+enum trq_end trq_requeue(struct trq_job *run)
+{
+    (void)run;
+    return TRQ_REQUEUED;
+}
+
+const void *trq_job_inputs(struct trq_job *run, const struct trq_inputs *declared)
+{
+    const struct trq_inputs *own = run->class->declared->inputs;
+    if (declared != own && (!declared || !own || declared->count != own->count ||
+                            declared->struct_size != own->struct_size))
+        return NULL;
+    if (!run->decoded) {
+        tq_inputs_to_struct(run->class->layout, run->inputs, run->job->size, run->local->scratch);
+        run->decoded = true;
+    }
+    return run->local->scratch;
+}
+
+bool trq_job_get(const struct trq_job *run, const char *name, struct trq_value *out)
+{
+    return tq_inputs_get(run->class->layout, run->inputs, run->job->size, name, strlen(name), out);
+}
+
+int64_t trq_job_get_i64(const struct trq_job *run, const char *name)
+{
+    struct trq_value v;
+    return trq_job_get(run, name, &v) && v.type == TRQ_I64 ? v.u.i : 0;
+}
+
+double trq_job_get_f64(const struct trq_job *run, const char *name)
+{
+    struct trq_value v;
+    if (!trq_job_get(run, name, &v))
+        return 0;
+    return v.type == TRQ_F64 ? v.u.f : v.type == TRQ_I64 ? (double)v.u.i : 0;
+}
+
+bool trq_job_get_bool(const struct trq_job *run, const char *name)
+{
+    struct trq_value v;
+    return trq_job_get(run, name, &v) && v.type == TRQ_BOOL && v.u.b;
+}
+
+struct trq_str trq_job_get_str(const struct trq_job *run, const char *name)
+{
+    struct trq_value v;
+    if (trq_job_get(run, name, &v) && (v.type == TRQ_STR || v.type == TRQ_JSON))
+        return v.u.s;
+    return (struct trq_str){NULL, 0};
+}
+
+struct trq_engine *trq_job_engine(const struct trq_job *run)
+{
+    return run->engine;
+}
+
+void *trq_job_host(const struct trq_job *run)
+{
+    return run->engine->config.host;
+}
+
+void *trq_job_tag(const struct trq_job *run)
+{
+    uint32_t note = tq_load(&run->job->note, relaxed);
+    return note ? tq_note_at(run->engine, note)->event.tag : NULL;
+}
+
+struct trq_job_id trq_job_self(const struct trq_job *run)
+{
+    return tq_job_id(run->engine, run->index, run->word);
+}
+
+int trq_job_attempt(const struct trq_job *run)
+{
+    return run->job->failures + 1;
+}
+
+const char *trq_job_queue(const struct trq_job *run)
+{
+    return run->engine->registry.queues[run->job->queue]->text;
+}
+
+const struct trq_worker *trq_job_worker(const struct trq_job *run)
+{
+    return run->class->declared;
+}
+
+int trq_job_thread(const struct trq_job *run)
+{
+    return run->local->thread < 0 ? 0 : run->local->thread;
+}
+
+struct trq_wall trq_job_enqueued_at(const struct trq_job *run)
+{
+    const struct tq_clock *clock = &run->engine->clock;
+    int64_t age = tq_clock_mono(clock) - (int64_t)(tq_load(&run->job->enqueued, relaxed) >> 1);
+    return (struct trq_wall){tq_clock_wall(clock) - (age > 0 ? age : 0)};
+}
+
+bool trq_job_should_stop(const struct trq_job *run)
+{
+    return !tq_is_open(run->engine);
+}
+
+int trq_job_set_result(struct trq_job *run, const void *data, size_t size)
+{
+    if (size > TRQ_RESULT_MAX || (size && !data))
+        return TRQ_EINVAL;
+    if (size)
+        memcpy(run->result, data, size);
+    run->result_size = (uint16_t)size;
+    return TRQ_OK;
+}

@@ -1,0 +1,138 @@
+#include "engine/core/local.h"
+
+#include <assert.h>
+
+#include "engine/core/engine.h"
+
+static bool attach(struct tq_local *local)
+{
+    struct trq_engine *e = local->engine;
+    if (!tq_slab_attach(&e->jobs, &local->jobs))
+        return false;
+    if (!tq_slab_attach(&e->notes, &local->notes))
+        goto detach_jobs;
+    if (!tq_slab_attach(&e->segments, &local->segments.slab))
+        goto detach_notes;
+    if (!tq_blocks_attach(&e->blocks, &local->blocks))
+        goto detach_segments;
+    tq_fifo_cache_init(&local->segments);
+    return true;
+detach_segments:
+    tq_slab_detach(&e->segments, &local->segments.slab);
+detach_notes:
+    tq_slab_detach(&e->notes, &local->notes);
+detach_jobs:
+    tq_slab_detach(&e->jobs, &local->jobs);
+    return false;
+}
+
+/* One that a thread left behind. */
+static struct tq_local *adopt(struct trq_engine *engine)
+{
+    struct tq_local *local = tq_load(&engine->locals, acquire);
+    for (; local; local = tq_load(&local->older, relaxed)) {
+        uint32_t nobody = 0;
+        if (!tq_load(&local->taken, relaxed) &&
+            tq_cas(&local->taken, &nobody, 1, acquire, relaxed)) /* acq: pairs release */
+            return local;
+    }
+    return NULL;
+}
+
+static struct tq_local *create(struct trq_engine *engine)
+{
+    if (tq_add(&engine->locals_count, 1, relaxed) >= TQ_LOCALS_MAX)
+        goto too_many;
+    struct tq_local *local = tq_alloc(&engine->memory, sizeof *local, TQ_LINE);
+    if (!local)
+        goto too_many;
+    local->engine = engine;
+    tq_store(&local->taken, 1, relaxed);
+    if (!attach(local)) {
+        tq_free(&engine->memory, local, sizeof *local);
+        goto too_many;
+    }
+    ck_epoch_register(&engine->epoch, &local->epoch, NULL);
+    void *older = tq_load(&engine->locals, relaxed);
+    do
+        tq_store(&local->older, older, relaxed);
+    while (!tq_cas(&engine->locals, &older, local, release, relaxed));
+    return local;
+too_many:
+    tq_sub(&engine->locals_count, 1, relaxed);
+    return NULL;
+}
+
+struct tq_local *tq_local_reserve(struct trq_engine *engine)
+{
+    struct tq_local *local = adopt(engine);
+    if (!local)
+        local = create(engine);
+    if (local) {
+        local->running = NULL;
+        local->thread = -1;
+        local->sample_in = 1;
+    }
+    return local;
+}
+
+struct tq_local *tq_local_make(struct trq_engine *engine)
+{
+    struct tq_local *local = tq_local_reserve(engine);
+    if (local && pthread_setspecific(engine->key, local) != 0) {
+        tq_local_release(local);
+        return NULL;
+    }
+    return local;
+}
+
+struct tq_local *tq_local_of(struct trq_engine *engine)
+{
+    struct tq_local *local = pthread_getspecific(engine->key);
+    return TQ_LIKELY(local != NULL) ? local : tq_local_make(engine);
+}
+
+void tq_local_release(struct tq_local *local)
+{
+    struct trq_engine *e = local->engine;
+    tq_fifo_cache_flush(&e->segments, &local->segments);
+    tq_slab_flush(&e->jobs, &local->jobs);
+    tq_slab_flush(&e->notes, &local->notes);
+    tq_slab_flush(&e->segments, &local->segments.slab);
+    tq_blocks_flush(&e->blocks, &local->blocks);
+    tq_bell_ring(&e->room);
+    tq_store(&local->taken, 0, release); /* rel: pairs adopt */
+}
+
+struct tq_tally *tq_local_tally_make(struct tq_local *local, uint32_t class)
+{
+    struct tq_tally *chunk =
+        tq_alloc(&local->engine->memory, TQ_TALLY_CHUNK * sizeof *chunk, TQ_LINE);
+    if (!chunk)
+        return NULL;
+    tq_store(&local->tallies[class / TQ_TALLY_CHUNK], chunk, release); /* rel: pairs stats.c */
+    return &chunk[class % TQ_TALLY_CHUNK];
+}
+
+static void free_tallies(struct tq_local *local)
+{
+    const struct tq_memory *memory = &local->engine->memory;
+    for (int i = 0; i < TQ_CLASSES_MAX / TQ_TALLY_CHUNK; i++) {
+        struct tq_tally *chunk = tq_load(&local->tallies[i], relaxed);
+        for (int k = 0; chunk && k < TQ_TALLY_CHUNK; k++)
+            tq_free(memory, tq_load(&chunk[k].hist, relaxed), sizeof(struct tq_timings));
+        tq_free(memory, chunk, TQ_TALLY_CHUNK * sizeof *chunk);
+    }
+}
+
+void tq_locals_destroy(struct trq_engine *engine)
+{
+    struct tq_local *local = tq_load(&engine->locals, acquire);
+    while (local) {
+        struct tq_local *older = tq_load(&local->older, relaxed);
+        free_tallies(local);
+        tq_free(&engine->memory, local->scratch, local->scratch_size);
+        tq_free(&engine->memory, local, sizeof *local);
+        local = older;
+    }
+}

@@ -1,0 +1,103 @@
+/* What one thread keeps of one engine: its magazines, its counters, what it looked up.
+ *
+ * Found through a pthread key of the engine, so that there is no global state; when the thread ends, its indices go
+ * back and the next thread takes the rest over. Counters are written by their thread alone (relaxed stores) and
+ * summed by whoever asks. */
+#ifndef TQ_CORE_LOCAL_H
+#define TQ_CORE_LOCAL_H
+
+#include <ck_epoch.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <tresque/stats.h>
+
+#include "engine/base/atomic.h"
+#include "engine/core/blocks.h"
+#include "engine/sync/fifo.h"
+#include "engine/sync/slab.h"
+
+struct trq_engine;
+struct trq_job;
+struct trq_worker;
+struct tq_class;
+struct tq_hist;
+
+enum {
+    TQ_LOCALS_MAX = 4096, /* threads at one time */
+    TQ_KNOWN = 32,
+    TQ_TALLY_CHUNK = 32,
+    TQ_CLASSES_MAX = 4096
+};
+
+enum tq_counter {
+#define TQ_COUNTER_(name, sentence) TQ_COUNT_##name,
+    TRQ_COUNTERS(TQ_COUNTER_)
+#undef TQ_COUNTER_
+        TQ_COUNTERS
+};
+
+/* One thread's counts of one class of worker. */
+struct tq_tally {
+    tq_a64 count[TQ_COUNTERS];
+    tq_aptr hist; /* struct tq_timings; NULL until a job was timed */
+};
+
+struct tq_local {
+    struct trq_engine *engine;
+    struct trq_job *running; /* the handler that this thread is in */
+    int thread;              /* index in the pool; -1: a thread of the host */
+    uint32_t sample_in;      /* jobs until the next that is timed */
+
+    struct tq_slab_cache jobs;
+    struct tq_slab_cache notes;
+    struct tq_fifo_cache segments;
+    struct tq_blocks_cache blocks;
+
+    struct { /* classes by the address of their declaration, direct-mapped */
+        const struct trq_worker *declared;
+        struct tq_class *class;
+    } known[TQ_KNOWN];
+    tq_aptr tallies[TQ_CLASSES_MAX / TQ_TALLY_CHUNK]; /* to TQ_TALLY_CHUNK struct tq_tally */
+
+    tq_a64 refused_full;
+    tq_a64 refused_input;
+    tq_a64 wakeups;
+
+    ck_epoch_record_t epoch;
+
+    /* Memory for one run: the inputs as a struct, the run's state. */
+    void *scratch;
+    size_t scratch_size;
+
+    tq_aptr older; /* in the engine's list of all; never changes */
+    tq_a32 taken;  /* 1: a thread owns it */
+};
+
+/* Of the calling thread. NULL: out of memory, or 4,096 threads have one. */
+struct tq_local *tq_local_make(struct trq_engine *engine);
+struct tq_local *tq_local_of(struct trq_engine *engine);
+
+/* One that no thread owns yet, for a pool thread to be. */
+struct tq_local *tq_local_reserve(struct trq_engine *engine);
+/* Its magazines go to the depots; another thread may take it. */
+void tq_local_release(struct tq_local *local);
+
+void tq_locals_destroy(struct trq_engine *engine);
+
+struct tq_tally *tq_local_tally_make(struct tq_local *local, uint32_t class);
+/* NULL: out of memory. */
+static inline struct tq_tally *tq_local_tally(struct tq_local *local, uint32_t class)
+{
+    struct tq_tally *chunk = tq_load(&local->tallies[class / TQ_TALLY_CHUNK], relaxed);
+    return TQ_LIKELY(chunk != NULL) ? &chunk[class % TQ_TALLY_CHUNK]
+                                    : tq_local_tally_make(local, class);
+}
+
+/* By the owner only: no read-modify-write is needed. */
+static inline void tq_count(tq_a64 *counter, uint64_t n)
+{
+    tq_store(counter, tq_load(counter, relaxed) + n, relaxed);
+}
+
+#endif

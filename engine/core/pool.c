@@ -1,0 +1,184 @@
+/* The threads: take, run, and when there is nothing, search a little and sleep. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/core/engine.h"
+#include "engine/core/run.h"
+#include "engine/core/view.h"
+#include "engine/sync/futex.h"
+
+/* How often a thread that has just run dry looks again before it becomes a searcher, which others see. A producer
+ * that is a little slower than we are then costs neither side a shared write. */
+enum { GLANCES = 64 };
+
+static struct tq_taken take(struct tq_thread *t, bool thorough)
+{
+    struct tq_view *view = tq_view_now(t->engine);
+    return tq_ready_take(view->ready, &t->local->segments, thorough);
+}
+
+void tq_thread_run(struct trq_engine *engine, struct tq_thread *thread, struct tq_taken taken)
+{
+    if (taken.upcoming != TQ_NONE)
+        TQ_PREFETCH_WRITE(tq_job_at(engine, taken.upcoming));
+    /* Who has found work wakes the next, if there is more; so a burst wakes as many as it needs, one by one. */
+    bool last = false;
+    if (thread->searching) {
+        thread->searching = false;
+        last = tq_park_found(&engine->park);
+    }
+    if ((last || taken.wake) && tq_work_waits(engine))
+        tq_notify(engine, thread->local);
+    tq_run(engine, thread->local, thread, taken.item);
+}
+
+static bool glance(struct tq_thread *t, int looks)
+{
+    struct tq_view *view = tq_view_now(t->engine);
+    for (int i = 0; i < looks; i++) {
+        if (tq_ready_glance(view->ready))
+            return true;
+        tq_pause();
+    }
+    return false;
+}
+
+/* One thread at a time keeps looking for a while: it starts a job some 10 us earlier than one that sleeps. */
+static bool spin(struct tq_thread *t)
+{
+    struct trq_engine *e = t->engine;
+    if (glance(t, GLANCES))
+        return true;
+    if (!e->spin_ns)
+        return false;
+    if (!t->searching && !(t->searching = tq_park_search(&e->park, 1)))
+        return false;
+    static const struct tq_clock system = {0};
+    int64_t until = tq_clock_mono(&system) + e->spin_ns;
+    do
+        if (glance(t, GLANCES) || !tq_is_open(e))
+            return true;
+    while (tq_clock_mono(&system) < until);
+    return false;
+}
+
+/* Nothing is ready and nothing runs, as far as this thread can tell. */
+static void tell_quiet(struct trq_engine *e)
+{
+    if (tq_add(&e->idle, 1, seq_cst) + 1 == (uint32_t)e->thread_count)
+        tq_bell_ring(&e->quiet);
+}
+
+static void sleep_until_woken(struct tq_thread *t)
+{
+    struct trq_engine *e = t->engine;
+    tq_park_join(&e->park, t->index, t->searching);
+    t->searching = false;
+    /* Once more, now that others can see that we sleep. */
+    if (tq_work_waits(e))
+        tq_notify(e, t->local);
+    if (!tq_is_open(e))
+        return; /* the stop wakes all; nobody waits for us on the stack any more */
+    if (!tq_park_is_awake(&e->park, t->index)) {
+        tell_quiet(e);
+        tq_park_sleep(&e->park, t->index);
+        tq_sub(&e->idle, 1, seq_cst);
+    }
+    t->searching = true;
+}
+
+static void work(struct tq_thread *t)
+{
+    struct trq_engine *e = t->engine;
+    while (tq_is_open(e)) {
+        struct tq_taken taken = take(t, false);
+        if (taken.item == TQ_NONE) {
+            if (spin(t))
+                continue;
+            taken = take(t, true);
+        }
+        if (taken.item != TQ_NONE)
+            tq_thread_run(e, t, taken);
+        else
+            sleep_until_woken(t);
+    }
+}
+
+static void *thread_main(void *argument)
+{
+    struct tq_thread *t = argument;
+    struct trq_engine *e = t->engine;
+    pthread_setspecific(e->key,
+                        t->local); /* if it fails, enqueues of handlers find another local */
+    if (e->config.thread_begin)
+        e->config.thread_begin(e->config.host, t->index);
+    work(t);
+    if (e->config.thread_end)
+        e->config.thread_end(e->config.host, t->index);
+    pthread_setspecific(e->key, NULL);
+    tq_local_release(t->local);
+    if (tq_sub(&e->alive, 1, acq_rel) == 1)
+        tq_bell_ring(&e->quiet);
+    return NULL;
+}
+
+static int start_one(struct trq_engine *e, struct tq_thread *t, const pthread_attr_t *attributes)
+{
+    char name[24];
+    t->local = tq_local_reserve(e);
+    if (!t->local)
+        return TRQ_ENOMEM;
+    t->local->thread = t->index;
+    tq_add(&e->alive, 1, relaxed);
+    if (pthread_create(&t->handle, attributes, thread_main, t) != 0) {
+        tq_sub(&e->alive, 1, relaxed);
+        tq_local_release(t->local);
+        return TRQ_ENOMEM;
+    }
+    snprintf(name, sizeof name, "%s-%d", e->thread_name, t->index);
+    name[15] = '\0'; /* the kernel's limit */
+    pthread_setname_np(t->handle, name);
+    return 0;
+}
+
+/* Those that run already are told to end, and the engine is as before. */
+static void take_back(struct trq_engine *e, int started)
+{
+    tq_store(&e->gate->state, TQ_GATE_STOPPING, seq_cst);
+    tq_pool_wake_all(e);
+    for (int i = 0; i < started; i++)
+        pthread_join(e->threads[i].handle, NULL);
+    tq_store(&e->park.word, 0, relaxed);
+    tq_store(&e->idle, 0, relaxed);
+    tq_store(&e->gate->state, TQ_GATE_OPEN, seq_cst);
+}
+
+int tq_pool_start(struct trq_engine *engine, struct trq_error *error)
+{
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0)
+        return tq_error(error, TRQ_ENOMEM, "no memory for threads");
+    int rc = 0;
+    if (engine->config.stack_size &&
+        pthread_attr_setstacksize(&attributes, engine->config.stack_size) != 0)
+        rc = tq_error(error, TRQ_EINVAL, "stack_size: %zu is refused by the system",
+                      engine->config.stack_size);
+    /* Signals are the host's: a pool thread inherits a mask that blocks them all. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (int i = 0; rc == 0 && i < engine->thread_count; i++) {
+        rc = start_one(engine, &engine->threads[i], &attributes);
+        if (rc < 0) {
+            tq_error(error, rc, "thread %d of %d could not be made; none was started", i + 1,
+                     engine->thread_count);
+            take_back(engine, i);
+        }
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return rc;
+}

@@ -1,0 +1,168 @@
+#include "engine/core/stop.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/sized.h"
+#include "engine/core/engine.h"
+#include "engine/core/life.h"
+#include "engine/core/view.h"
+
+bool tq_in_handler(struct trq_engine *engine)
+{
+    const struct tq_local *local = pthread_getspecific(engine->key);
+    return local && local->running;
+}
+
+/* ---- drain ---------------------------------------------------------------------------------------------------- */
+
+/* First the work, then the threads: a thread that took what waited stopped being idle before that. */
+static bool is_quiet(struct trq_engine *e)
+{
+    return !tq_work_waits(e) && tq_load(&e->idle, seq_cst) == (uint32_t)e->thread_count;
+}
+
+static int drain_here(struct trq_engine *e, int64_t deadline)
+{
+    int64_t now = 0;
+    int n;
+    do {
+        now = tq_clock_mono(&e->clock);
+        if (now > deadline)
+            return TRQ_ETIMEOUT;
+        n = trq_engine_poll(e, 0, trq_ns(deadline - now));
+    } while (n > 0);
+    return n;
+}
+
+int trq_engine_drain(struct trq_engine *engine, struct trq_span at_most)
+{
+    if (!engine)
+        return TRQ_EINVAL;
+    if (!tq_is_open(engine))
+        return TRQ_ESTOPPED;
+    if (tq_in_handler(engine) || !engine->started)
+        return TRQ_EINVAL;
+    if (!engine->thread_count)
+        return drain_here(engine, tq_deadline(tq_clock_mono(&engine->clock), at_most.ns));
+    static const struct tq_clock system = {0};
+    int64_t deadline = tq_deadline(tq_clock_mono(&system), at_most.ns);
+    int rc = TRQ_OK;
+    tq_notify(engine, NULL);
+    uint32_t turn = tq_bell_enter(&engine->quiet);
+    while (!is_quiet(engine) && rc == TRQ_OK) {
+        if (!tq_is_open(engine))
+            rc = TRQ_ESTOPPED;
+        else if (!tq_bell_sleep(&engine->quiet, turn, deadline))
+            rc = TRQ_ETIMEOUT;
+        turn = tq_bell_turn(&engine->quiet);
+    }
+    tq_bell_leave(&engine->quiet);
+    return rc;
+}
+
+/* ---- stop ----------------------------------------------------------------------------------------------------- */
+
+/* Whatever still waits ends here. The queues are closed: nothing comes after it. */
+static uint64_t drop_waiting(struct trq_engine *e, struct tq_local *local)
+{
+    uint64_t dropped = 0;
+    for (uint32_t i = 0; i < tq_load(&e->registry.queues_count, acquire); i++) {
+        uint32_t index, upcoming;
+        while ((index = tq_fifo_pop(&e->registry.queues[i]->fifo, &local->segments, &upcoming)) !=
+               TQ_NONE) {
+            tq_job_drop(e, local, index);
+            dropped++;
+        }
+    }
+    return dropped;
+}
+
+static bool threads_have_ended(struct trq_engine *e)
+{
+    return tq_load(&e->alive, acquire) == 0 && tq_load(&e->polling, acquire) == 0;
+}
+
+static bool wait_for_threads(struct trq_engine *e, int64_t deadline)
+{
+    uint32_t turn = tq_bell_enter(&e->quiet);
+    bool in_time = true;
+    while (!threads_have_ended(e) && in_time) {
+        in_time = tq_bell_sleep(&e->quiet, turn, deadline);
+        turn = tq_bell_turn(&e->quiet);
+    }
+    tq_bell_leave(&e->quiet);
+    /* Calls that push several jobs: they do not block. */
+    while (tq_load(&e->bulks, acquire))
+        tq_pause();
+    return threads_have_ended(e);
+}
+
+static void name_running(struct trq_engine *e, struct trq_leftover *out)
+{
+    size_t n = 0;
+    int count = e->thread_count ? e->thread_count : 1;
+    for (int i = 0; i < count; i++) {
+        struct tq_thread *t = &e->threads[i];
+        uint64_t running = tq_load(&t->running, acquire);
+        if (running == UINT64_MAX)
+            continue;
+        out->still_running++;
+        uint32_t worker = tq_load(&t->class, relaxed);
+        int64_t since = tq_clock_coarse(&e->clock) - (int64_t)tq_load(&t->since, relaxed);
+        if (n < sizeof out->running)
+            n += (size_t)snprintf(out->running + n, sizeof out->running - n,
+                                  "%s%s on %s-%d since %.1f s", n ? ", " : "",
+                                  e->registry.classes[worker]->text, e->thread_name, i,
+                                  (double)(since > 0 ? since : 0) / 1e9);
+    }
+}
+
+static void close_gate(struct trq_engine *e)
+{
+    uint32_t open = TQ_GATE_OPEN;
+    if (tq_cas(&e->gate->state, &open, TQ_GATE_STOPPING, seq_cst, seq_cst))
+        tq_registry_close(e);
+    tq_pool_wake_all(e);
+    tq_bell_ring(&e->room);
+    tq_bell_ring(&e->quiet);
+}
+
+static void join_threads(struct trq_engine *e)
+{
+    if (e->started && !e->joined)
+        for (int i = 0; i < e->thread_count; i++)
+            pthread_join(e->threads[i].handle, NULL);
+    e->joined = true;
+    tq_store(&e->gate->state, TQ_GATE_STOPPED, release);
+}
+
+int trq_engine_stop(struct trq_engine *engine, struct trq_span at_most, struct trq_leftover *out)
+{
+    struct trq_leftover left = {0};
+    if (!engine || (out && !tq_sized_ok(out, sizeof *out, sizeof *out)))
+        return TRQ_EINVAL;
+    if (tq_is_forked(engine))
+        return TRQ_ESTOPPED;
+    if (tq_in_handler(engine))
+        return TRQ_EINVAL;
+    struct tq_local *local = tq_local_of(engine);
+    if (!local)
+        return TRQ_ENOMEM;
+    static const struct tq_clock system = {0};
+    close_gate(engine);
+    bool ended = wait_for_threads(engine, tq_deadline(tq_clock_mono(&system), at_most.ns));
+    pthread_mutex_lock(&engine->stopping);
+    engine->dropped += drop_waiting(engine, local);
+    left.dropped = engine->dropped;
+    if (ended)
+        join_threads(engine);
+    else
+        name_running(engine, &left);
+    pthread_mutex_unlock(&engine->stopping);
+    if (!ended)
+        tq_log(engine, TRQ_LOG_WARNING, "stop: still running: %.200s", left.running);
+    if (out)
+        tq_sized_write(out, &left, sizeof left);
+    return ended ? TRQ_OK : TRQ_ETIMEOUT;
+}
