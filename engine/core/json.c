@@ -159,6 +159,19 @@ static int say_too_deep(char *why, size_t size, struct trq_str text, const char 
     return say(why, size, line, column, what);
 }
 
+/* jansson has a code for it and seldom uses it: it gives no sentence, or calls the token wrong whose
+ * string it could not keep. Such a token ends with a quote, and those that are wrong in themselves, or
+ * where a key is wanted, never do. */
+static bool ran_out_of_memory(struct trq_str text, const json_error_t *error)
+{
+    const size_t read = error->position > 0 ? (size_t)error->position : 0;
+    if (!error->text[0] || json_error_code(error) == json_error_out_of_memory)
+        return true;
+    return read > 0 && read <= text.size && text.data[read - 1] == '"' &&
+           (strncmp(error->text, "invalid token", strlen("invalid token")) == 0 ||
+            strncmp(error->text, "string or '}'", strlen("string or '}'")) == 0);
+}
+
 /* jansson's tree of a right text. */
 static int parse(struct trq_str text, int depth_max, json_t **out_root, char *why, size_t why_size)
 {
@@ -175,7 +188,7 @@ static int parse(struct trq_str text, int depth_max, json_t **out_root, char *wh
                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     plain_end(plain);
     if (!root) {
-        if (!error.text[0] || json_error_code(&error) == json_error_out_of_memory)
+        if (ran_out_of_memory(text, &error))
             return TRQ_ENOMEM;
         return say(why, why_size, error.line, error.column, error.text);
     }
