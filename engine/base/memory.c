@@ -36,6 +36,10 @@ void *tq_alloc_raw(const struct tq_memory *memory, size_t size, size_t align)
 
 void *tq_alloc(const struct tq_memory *memory, size_t size, size_t align)
 {
+    /* calloc knows which pages come zeroed from the kernel and leaves them alone: a large table costs what is
+     * used of it. */
+    if (memory->alloc == system_alloc && align <= _Alignof(max_align_t))
+        return calloc(1, size ? size : 1);
     void *block = tq_alloc_raw(memory, size, align);
     if (block)
         memset(block, 0, size);

@@ -18,7 +18,7 @@ bool tq_blocks_init(struct tq_blocks *blocks, const struct tq_memory *memory, ui
         struct tq_slab_shape shape = {
             .object_size = class_size(c),
             .align = TQ_LINE,
-            .chunk_objects = 256u >> (c / 2),
+            .chunk_objects = 512u >> (c / 2),
             .magazine_objects = c < 2 ? 30 : 30u >> (c - 1) | 1,
             .limit = jobs_max + 2 * TQ_MAGAZINE_MAX * caches_max,
             .caches_max = caches_max,

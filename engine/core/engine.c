@@ -21,7 +21,8 @@ enum {
     SIZE_MAX_ = 16 * 1024 * 1024,
     THREADS_MAX = 1024,
     SAMPLE_DEFAULT = 16,
-    SPIN_DEFAULT_NS = 15000
+    SPIN_DEFAULT_NS = 15000,
+    NOTES_UNDRAINED = 1 << 22 /* events that wait in channels, at most */
 };
 
 /* ---- the configuration ------------------------------------------------------------------------------------ */
@@ -119,23 +120,22 @@ static bool init_slabs(struct trq_engine *e)
         .caches_max = TQ_LOCALS_MAX,
         .exact = exact,
     };
-    /* A note belongs to a job, or waits in a channel to be drained: 2^20 at most there, for each. The bound is the
-     * memory's. */
+    /* A note belongs to a job, or waits in a channel to be drained. */
     struct tq_slab_shape notes = {
         .object_size = sizeof(struct tq_note),
         .align = TQ_LINE,
-        .chunk_objects = 64,
+        .chunk_objects = 256,
         .magazine_objects = 30,
-        .limit = 1u << 28,
+        .limit = e->jobs_max + NOTES_UNDRAINED,
         .caches_max = TQ_LOCALS_MAX,
     };
-    /* Every queue has one, every push may need one, and all jobs may wait with skipped cells between them. */
+    /* A segment holds a job that waits, or is the last of its queue, or a thread's spare for its next push. */
     struct tq_slab_shape segments = {
         .object_size = sizeof(struct tq_segment),
         .align = TQ_LINE,
-        .chunk_objects = 16,
+        .chunk_objects = 64,
         .magazine_objects = 4,
-        .limit = 1u << 26,
+        .limit = e->jobs_max + TQ_QUEUES_MAX + TQ_LOCALS_MAX,
         .caches_max = TQ_LOCALS_MAX,
     };
     return tq_slab_init(&e->jobs, &e->memory, &jobs) &&

@@ -151,15 +151,6 @@ static inline struct trq_job_id tq_job_id(const struct trq_engine *engine, uint3
  * never was. */
 struct tq_job *tq_job_by_id(const struct trq_engine *engine, struct trq_job_id id);
 
-/* ---- queues (publish.c) ---- */
-
-/* Push jobs into a queue and mark it. How many: less than count only if the engine is stopping. */
-uint32_t tq_publish(struct trq_engine *engine, struct tq_local *local, struct tq_queue *queue,
-                    const uint32_t *items, uint32_t count);
-/* Somebody should look. */
-void tq_notify(struct trq_engine *engine, struct tq_local *local);
-bool tq_work_waits(struct trq_engine *engine);
-
 /* ---- log ---- */
 
 void tq_log(struct trq_engine *engine, enum trq_log_level level, const char *format, ...)
@@ -170,6 +161,5 @@ void tq_log(struct trq_engine *engine, enum trq_log_level level, const char *for
 void tq_thread_run(struct trq_engine *engine, struct tq_thread *thread, struct tq_taken taken);
 /* Start all; on failure none runs. */
 int tq_pool_start(struct trq_engine *engine, struct trq_error *error);
-void tq_pool_wake_all(struct trq_engine *engine);
 
 #endif

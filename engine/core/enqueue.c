@@ -7,6 +7,7 @@
 #include "engine/base/error.h"
 #include "engine/base/sized.h"
 #include "engine/core/engine.h"
+#include "engine/core/publish.h"
 #include "engine/core/enqueue.h"
 #include "engine/core/inputs.h"
 #include "engine/core/life.h"
@@ -21,6 +22,8 @@ struct call {
     struct trq_error *error;     /* may be NULL */
 };
 
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 static int refuse(const struct call *c, int code)
 {
     if (code == TRQ_EFULL)
@@ -32,7 +35,7 @@ static int refuse(const struct call *c, int code)
 
 /* ---- one job, made but not published ------------------------------------------------------------------- */
 
-static long encode(const struct call *c, size_t i, unsigned char *buffer, size_t capacity)
+ALWAYS_INLINE long encode(const struct call *c, size_t i, unsigned char *buffer, size_t capacity)
 {
     const struct tq_source *s = c->source;
     if (TQ_LIKELY(s->structs != NULL))
@@ -43,7 +46,7 @@ static long encode(const struct call *c, size_t i, unsigned char *buffer, size_t
                                c->engine->job_size_max, c->error);
 }
 
-static int fill_inputs(const struct call *c, struct tq_job *job, size_t i)
+ALWAYS_INLINE int fill_inputs(const struct call *c, struct tq_job *job, size_t i)
 {
     long size = encode(c, i, job->u.inputs, TQ_INLINE);
     if (TQ_UNLIKELY(size < 0))
@@ -57,12 +60,15 @@ static int fill_inputs(const struct call *c, struct tq_job *job, size_t i)
         job->block_class = TQ_INLINE_CLASS;
         return tq_error(c->error, TRQ_ENOMEM, "no memory for %ld bytes of inputs", size);
     }
-    encode(c, i, block, (size_t)size);
-    return 0;
+    /* Some errors are found only where there is room for all. */
+    size = encode(c, i, block, (size_t)size);
+    if (size < 0)
+        tq_blocks_give(&c->engine->blocks, &c->local->blocks, job);
+    return size < 0 ? (int)size : 0;
 }
 
 /* One job in sample_every is timed exactly; the others bear the coarse clock, which costs a fifth. */
-static uint64_t stamp(const struct call *c)
+ALWAYS_INLINE uint64_t stamp(const struct call *c)
 {
     const struct tq_clock *clock = &c->engine->clock;
     if (TQ_LIKELY(--c->local->sample_in))
@@ -71,9 +77,9 @@ static uint64_t stamp(const struct call *c)
     return (uint64_t)tq_clock_mono(clock) << 1 | 1;
 }
 
-static int make_job(const struct call *c, size_t i, uint32_t *out_index)
+ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
 {
-    uint32_t index;
+    uint32_t index = TQ_NONE;
     struct trq_engine *e = c->engine;
     enum tq_slab_result r = tq_slab_alloc(&e->jobs, &c->local->jobs, &index);
     if (TQ_UNLIKELY(r != TQ_SLAB_OK))
@@ -152,6 +158,13 @@ static int make_jobs(const struct call *c, uint32_t *items, struct trq_job_id *o
     return 0;
 }
 
+static inline void count_enqueued(const struct call *c, size_t count)
+{
+    struct tq_tally *tally = tq_local_tally(c->local, c->class->number);
+    if (TQ_LIKELY(tally != NULL))
+        tq_count(&tally->count[TQ_COUNT_enqueued], count);
+}
+
 static int publish_jobs(const struct call *c, const uint32_t *items)
 {
     uint32_t count = (uint32_t)c->source->count;
@@ -167,9 +180,7 @@ static int publish_jobs(const struct call *c, const uint32_t *items)
         if (!pushed)
             return tq_error(c->error, TRQ_ESTOPPED, "the engine is stopping or has stopped");
     }
-    struct tq_tally *tally = tq_local_tally(c->local, c->class->number);
-    if (TQ_LIKELY(tally != NULL))
-        tq_count(&tally->count[TQ_COUNT_enqueued], count);
+    count_enqueued(c, count);
     if (!c->opts || !c->opts->wake_later)
         tq_notify(c->engine, c->local);
     return TRQ_OK;
@@ -302,9 +313,31 @@ int tq_enqueue_by_name(struct trq_engine *engine, const char *worker,
     return finish_call(&c, out_id);
 }
 
-static int enqueue(struct trq_engine *engine, const struct trq_worker *worker,
-                   const struct trq_inputs *declared, const struct tq_source *source,
-                   const struct trq_opts *opts, struct trq_job_id *out_ids)
+/* One job without options: the path that most calls take, straight through. */
+ALWAYS_INLINE int enqueue_plain(struct call *c, struct trq_job_id *out_id)
+{
+    struct trq_engine *e = c->engine;
+    uint32_t index = TQ_NONE;
+    if (TQ_UNLIKELY(!tq_fifo_reserve(&e->segments, &c->local->segments, 1)))
+        return TRQ_ENOMEM;
+    c->queue = c->class->queue;
+    int rc = make_job(c, 0, &index);
+    if (TQ_UNLIKELY(rc < 0))
+        return refuse(c, rc);
+    if (out_id)
+        *out_id = tq_job_id(e, index, tq_load(&tq_job_at(e, index)->word, relaxed));
+    if (TQ_UNLIKELY(tq_publish(e, c->local, c->queue, &index, 1) == 0)) {
+        undo_job(c, index);
+        return TRQ_ESTOPPED;
+    }
+    count_enqueued(c, 1);
+    tq_notify(e, c->local);
+    return TRQ_OK;
+}
+
+ALWAYS_INLINE int enqueue(struct trq_engine *engine, const struct trq_worker *worker,
+                          const struct trq_inputs *declared, const struct tq_source *source,
+                          const struct trq_opts *opts, struct trq_job_id *out_ids)
 {
     struct call c = {.engine = engine, .source = source, .opts = opts};
     int rc = begin(&c);
@@ -318,6 +351,8 @@ static int enqueue(struct trq_engine *engine, const struct trq_worker *worker,
     if (TQ_UNLIKELY(source->structs &&
                     (!declared || declared->struct_size != c.class->struct_size)))
         return tq_error(c.error, TRQ_EINVAL, "worker %.100s: not its struct", c.class->text);
+    if (TQ_LIKELY(source->count == 1 && !opts))
+        return enqueue_plain(&c, out_ids);
     return finish_call(&c, out_ids);
 }
 

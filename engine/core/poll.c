@@ -2,6 +2,7 @@
 #include <sys/eventfd.h>
 
 #include "engine/core/engine.h"
+#include "engine/core/publish.h"
 #include "engine/core/stop.h"
 #include "engine/core/view.h"
 

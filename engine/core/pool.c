@@ -6,6 +6,7 @@
 
 #include "engine/base/error.h"
 #include "engine/core/engine.h"
+#include "engine/core/publish.h"
 #include "engine/core/run.h"
 #include "engine/core/view.h"
 #include "engine/sync/futex.h"
@@ -148,7 +149,7 @@ static int start_one(struct trq_engine *e, struct tq_thread *t, const pthread_at
 static void take_back(struct trq_engine *e, int started)
 {
     tq_store(&e->gate->state, TQ_GATE_STOPPING, seq_cst);
-    tq_pool_wake_all(e);
+    tq_rouse_all(e);
     for (int i = 0; i < started; i++)
         pthread_join(e->threads[i].handle, NULL);
     tq_store(&e->park.word, 0, relaxed);

@@ -9,6 +9,7 @@
 #include "engine/base/utf8.h"
 #include "engine/core/appname.h"
 #include "engine/core/engine.h"
+#include "engine/core/publish.h"
 #include "engine/core/inputs.h"
 #include "engine/core/view.h"
 

@@ -4,6 +4,7 @@
 
 #include "engine/base/error.h"
 #include "engine/core/engine.h"
+#include "engine/core/publish.h"
 #include "engine/core/life.h"
 
 static size_t state_offset(const struct tq_class *class)
@@ -97,12 +98,14 @@ static void requeue(struct trq_job *run, uint64_t enqueued)
         tq_notify(e, run->local);
 }
 
-static void end_job(struct trq_job *run, enum trq_end end, int64_t waited, int64_t ran)
+/* Somebody wants to know how it ended. The slot may be another job's by now. */
+static void tell(struct trq_job *run, enum trq_end end, uint16_t begun, int64_t waited, int64_t ran,
+                 uint32_t note, uint64_t old)
 {
     struct trq_event event = {
         .id = tq_job_id(run->engine, run->index, run->word),
         .outcome = (enum trq_outcome)(reason_of[end] - TQ_ENDED_DONE),
-        .attempts = run->job->begun,
+        .attempts = begun,
         .waited = {waited > 0 ? waited : 0},
         .ran = {ran},
     };
@@ -116,9 +119,18 @@ static void end_job(struct trq_job *run, enum trq_end end, int64_t waited, int64
         event.result_size = run->result_size;
         memcpy(event.result, run->result, run->result_size);
     }
-    uint64_t word;
-    if (tq_job_become(run->engine, run->job, reason_of[end], &word))
-        tq_job_finish(run->engine, run->local, run->index, word, &event, error);
+    tq_job_tell(run->engine, run->local, note, old, &event, error);
+}
+
+static void end_job(struct trq_job *run, enum trq_end end, int64_t waited, int64_t ran)
+{
+    uint16_t begun = run->job->begun;
+    uint64_t old;
+    if (!tq_job_become(run->engine, run->job, reason_of[end], &old))
+        return;
+    uint32_t note = tq_job_release(run->engine, run->local, run->index);
+    if (TQ_UNLIKELY(note || old & TQ_WATCHED))
+        tell(run, end, begun, waited, ran, note, old);
 }
 
 void tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread *thread,

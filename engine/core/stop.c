@@ -5,6 +5,7 @@
 
 #include "engine/base/sized.h"
 #include "engine/core/engine.h"
+#include "engine/core/publish.h"
 #include "engine/core/life.h"
 #include "engine/core/view.h"
 
@@ -123,7 +124,7 @@ static void close_gate(struct trq_engine *e)
     uint32_t open = TQ_GATE_OPEN;
     if (tq_cas(&e->gate->state, &open, TQ_GATE_STOPPING, seq_cst, seq_cst))
         tq_registry_close(e);
-    tq_pool_wake_all(e);
+    tq_rouse_all(e);
     tq_bell_ring(&e->room);
     tq_bell_ring(&e->quiet);
 }

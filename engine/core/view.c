@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/core/publish.h"
 
 struct place {
     int32_t weight;

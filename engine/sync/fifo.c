@@ -10,7 +10,7 @@
 
 #define NIL 0u
 #define CLOSED UINT32_MAX
-#define TAKEN UINT32_MAX
+#define TAKEN TQ_FIFO_TAKEN
 #define CLOSED_BIT 0x80000000u
 
 _Static_assert(sizeof(struct tq_segment) % TQ_LINE == 0, "a segment ends with its line");
@@ -254,7 +254,7 @@ static bool cell_is_due(struct tq_segment *s, uint32_t generation, uint32_t d)
     return true;
 }
 
-uint32_t tq_fifo_pop(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint32_t *out_upcoming)
+uint32_t tq_fifo_pop_slow(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint32_t *out_upcoming)
 {
     *out_upcoming = TQ_NONE;
     for (;;) {

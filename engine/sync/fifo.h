@@ -96,7 +96,7 @@ struct tq_fifo_cache {
     uint32_t spares;
 };
 
-enum { TQ_FIFO_CLOSED = -1 };
+#define TQ_FIFO_TAKEN UINT32_MAX /* in the lower half of a cell */
 
 /* False: out of memory. */
 bool tq_fifo_init(struct tq_fifo *fifo, struct tq_slab *segments, struct tq_fifo_cache *cache);
@@ -127,8 +127,47 @@ static inline bool tq_fifo_reserve(struct tq_slab *segments, struct tq_fifo_cach
 uint32_t tq_fifo_push(struct tq_fifo *fifo, struct tq_fifo_cache *cache, const uint32_t *items,
                       uint32_t count);
 
+/* tq_fifo_push of one item; the usual case without a call. */
+static inline uint32_t tq_fifo_push_one(struct tq_fifo *fifo, struct tq_fifo_cache *cache,
+                                        uint32_t item)
+{
+    uint64_t tail = tq_load(&fifo->tail, acquire); /* acq: O3 */
+    struct tq_segment *s = tq_slab_at(fifo->segments, (uint32_t)tail);
+    uint64_t enq = tq_add(&s->enq, 1, seq_cst); /* O4 */
+    /* The same life, not closed, a ticket below the end: in one comparison. */
+    if (TQ_LIKELY(enq - (tail >> 32 << 32) < TQ_FIFO_CELLS)) {
+        tq_a64 *cell = &s->cell[(uint32_t)enq];
+        uint64_t seen = tq_load(cell, relaxed);
+        if (TQ_LIKELY(seen >> 32 < tail >> 32 &&
+                      tq_cas(cell, &seen, (tail >> 32 << 32) | (item + 1), seq_cst,
+                             relaxed))) /* rel: O1 */
+            return 1;
+    }
+    return tq_fifo_push(fifo, cache, &item, 1);
+}
+
+uint32_t tq_fifo_pop_slow(struct tq_fifo *fifo, struct tq_fifo_cache *cache,
+                          uint32_t *out_upcoming);
 /* TQ_NONE: empty. *out_upcoming: what the next pop will probably give, to warm its line; or TQ_NONE. */
-uint32_t tq_fifo_pop(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint32_t *out_upcoming);
+static inline uint32_t tq_fifo_pop(struct tq_fifo *fifo, struct tq_fifo_cache *cache,
+                                   uint32_t *out_upcoming)
+{
+    uint64_t head = tq_load(&fifo->head, acquire); /* acq: O3 */
+    struct tq_segment *s = tq_slab_at(fifo->segments, (uint32_t)head);
+    uint64_t deq = tq_load(&s->deq, relaxed);
+    if (TQ_LIKELY(deq - (head >> 32 << 32) < TQ_FIFO_CELLS - 1)) {
+        uint64_t cell = tq_load(&s->cell[(uint32_t)deq], seq_cst); /* acq: O1 */
+        if (TQ_LIKELY(cell >> 32 == head >> 32 && (uint32_t)cell != TQ_FIFO_TAKEN &&
+                      tq_cas(&s->deq, &deq, deq + 1, relaxed, relaxed))) {
+            uint64_t ahead = tq_load(&s->cell[(uint32_t)deq + 1], relaxed);
+            *out_upcoming = ahead >> 32 == head >> 32 && (uint32_t)ahead != TQ_FIFO_TAKEN
+                                ? (uint32_t)ahead - 1
+                                : TQ_NONE;
+            return (uint32_t)cell - 1;
+        }
+    }
+    return tq_fifo_pop_slow(fifo, cache, out_upcoming);
+}
 
 /* No push succeeds that begins after close has returned. What was pushed can be popped. */
 void tq_fifo_close(struct tq_fifo *fifo);

@@ -16,8 +16,8 @@ extern "C" {
 TRQ_API int trq_enqueue_json(struct trq_engine *engine, const char *worker, struct trq_str json,
                              const struct trq_opts *opts, struct trq_job_id *out_id) TRQ_MUST_USE;
 
-/* A running job's inputs as one JSON object, declared ones first. Returns the length needed without the
- * terminator, as snprintf; or TRQ_ENOMEM. It allocates. */
+/* A running job's inputs as one JSON object, declared ones first, absent ones left out. Returns the length needed
+ * without the terminator, as snprintf. */
 TRQ_API long trq_job_inputs_json(const struct trq_job *job, char *buffer, size_t size);
 
 #ifdef __cplusplus
