@@ -602,7 +602,7 @@ struct model {
     struct trq_inputs declared;
     struct trq_kv given[TQ_INPUTS_ROWS_MAX + NAMES];
     size_t given_count;
-    char names[TQ_INPUTS_ROWS_MAX + NAMES][24];
+    char names[TQ_INPUTS_ROWS_MAX + NAMES][48];
 };
 
 static const char *const texts[] = {

@@ -47,12 +47,6 @@ bool tq_blocks_attach(struct tq_blocks *blocks, struct tq_blocks_cache *cache)
     return true;
 }
 
-void tq_blocks_flush(struct tq_blocks *blocks, struct tq_blocks_cache *cache)
-{
-    for (int c = 0; c < TQ_BLOCK_CLASSES; c++)
-        tq_slab_flush(&blocks->slab[c], &cache->slab[c]);
-}
-
 static uint8_t class_for(uint32_t size)
 {
     for (uint8_t c = 0; c < TQ_BLOCK_CLASSES; c++)

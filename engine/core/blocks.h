@@ -30,7 +30,6 @@ bool tq_blocks_init(struct tq_blocks *blocks, const struct tq_memory *memory, ui
                     uint32_t caches_max);
 void tq_blocks_fini(struct tq_blocks *blocks);
 bool tq_blocks_attach(struct tq_blocks *blocks, struct tq_blocks_cache *cache);
-void tq_blocks_flush(struct tq_blocks *blocks, struct tq_blocks_cache *cache);
 
 /* Room for job->size bytes, more than TQ_INLINE; sets the job's block. NULL: out of memory. */
 unsigned char *tq_blocks_take(struct tq_blocks *blocks, struct tq_blocks_cache *cache,

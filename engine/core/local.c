@@ -92,15 +92,9 @@ struct tq_local *tq_local_of(struct trq_engine *engine)
     return TQ_LIKELY(local != NULL) ? local : tq_local_make(engine);
 }
 
+/* What its magazines hold stays in them for the thread that comes next: the slabs' limits allow for it. */
 void tq_local_release(struct tq_local *local)
 {
-    struct trq_engine *e = local->engine;
-    tq_fifo_cache_flush(&e->segments, &local->segments);
-    tq_slab_flush(&e->jobs, &local->jobs);
-    tq_slab_flush(&e->notes, &local->notes);
-    tq_slab_flush(&e->segments, &local->segments.slab);
-    tq_blocks_flush(&e->blocks, &local->blocks);
-    tq_bell_ring(&e->room);
     tq_store(&local->taken, 0, release); /* rel: pairs adopt */
 }
 

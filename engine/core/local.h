@@ -1,7 +1,7 @@
 /* What one thread keeps of one engine: its magazines, its counters, what it looked up.
  *
- * Found through a pthread key of the engine, so that there is no global state; when the thread ends, its indices go
- * back and the next thread takes the rest over. Counters are written by their thread alone (relaxed stores) and
+ * Found through a pthread key of the engine, so that there is no global state; when the thread ends, the
+ * next thread takes all of it over. Counters are written by their thread alone (relaxed stores) and
  * summed by whoever asks. */
 #ifndef TQ_CORE_LOCAL_H
 #define TQ_CORE_LOCAL_H
@@ -80,7 +80,7 @@ struct tq_local *tq_local_of(struct trq_engine *engine);
 
 /* One that no thread owns yet, for a pool thread to be. */
 struct tq_local *tq_local_reserve(struct trq_engine *engine);
-/* Its magazines go to the depots; another thread may take it. */
+/* Another thread may take it. */
 void tq_local_release(struct tq_local *local);
 
 void tq_locals_destroy(struct trq_engine *engine);

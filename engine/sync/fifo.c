@@ -73,16 +73,6 @@ static void put_spare(const struct tq_fifo *fifo, struct tq_fifo_cache *cache, u
     cache->spares++;
 }
 
-void tq_fifo_cache_flush(struct tq_slab *segments, struct tq_fifo_cache *cache)
-{
-    while (cache->spare != TQ_NONE) {
-        uint32_t index = cache->spare;
-        cache->spare = ((struct tq_segment *)tq_slab_at(segments, index))->link;
-        tq_slab_free(segments, &cache->slab, index);
-    }
-    cache->spares = 0;
-}
-
 /* A new life, with count items in it. Nobody else looks at it yet but threads of an older life, whose CAS fail
  * by the generation whatever they see. */
 static struct tq_segment *begin_life(const struct tq_fifo *fifo, uint32_t index, uint64_t ordinal,

@@ -110,8 +110,6 @@ static inline void tq_fifo_cache_init(struct tq_fifo_cache *cache)
     cache->spare = TQ_NONE;
     cache->spares = 0;
 }
-/* All spares back to the slab. */
-void tq_fifo_cache_flush(struct tq_slab *segments, struct tq_fifo_cache *cache);
 
 bool tq_fifo_reserve_slow(struct tq_slab *segments, struct tq_fifo_cache *cache, uint32_t spares);
 /* Before a push of `count` items. False: out of memory. */

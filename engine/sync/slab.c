@@ -73,45 +73,46 @@ static uint32_t new_magazine(struct tq_slab *slab)
     return i + 1;
 }
 
+/* There is one more than I3 asks for, from a carving that failed or a cache that was detached: use it up. */
+static bool take_ahead(struct tq_slab *slab)
+{
+    uint32_t ahead = tq_load(&slab->ahead, relaxed);
+    while (ahead)
+        if (tq_cas(&slab->ahead, &ahead, ahead - 1, relaxed, relaxed))
+            return true;
+    return false;
+}
+
+/* An attach brings three magazines of its own (I3), it does not take them from those who are there. */
 bool tq_slab_attach(struct tq_slab *slab, struct tq_slab_cache *cache)
 {
     uint32_t three[3];
     for (int i = 0; i < 3; i++) {
-        three[i] = pop(slab, &slab->empty);
+        three[i] = take_ahead(slab) ? pop(slab, &slab->empty) : 0;
         if (!three[i])
             three[i] = new_magazine(slab);
         if (three[i])
             continue;
+        tq_add(&slab->ahead, (uint32_t)i, relaxed);
         while (i--)
             push(slab, &slab->empty, three[i]);
         return false;
     }
     cache->loaded = three[0];
     cache->spare = three[1];
-    push(slab, &slab->empty, three[2]); /* I3 */
+    push(slab, &slab->empty, three[2]);
     if (!slab->exact)
         tq_add(&slab->limit, 2 * slab->capacity, relaxed); /* I4 */
     return true;
 }
 
-void tq_slab_flush(struct tq_slab *slab, struct tq_slab_cache *cache)
-{
-    uint32_t *const both[2] = {&cache->loaded, &cache->spare};
-    for (int i = 0; i < 2; i++) {
-        if (tq_slab_magazine_(slab, *both[i])->count == 0)
-            continue;
-        uint32_t empty = pop(slab, &slab->empty);
-        assert(empty); /* I3 */
-        push(slab, &slab->full, *both[i]);
-        *both[i] = empty;
-    }
-}
-
 void tq_slab_detach(struct tq_slab *slab, struct tq_slab_cache *cache)
 {
-    tq_slab_flush(slab, cache);
+    assert(tq_slab_magazine_(slab, cache->loaded)->count == 0);
+    assert(tq_slab_magazine_(slab, cache->spare)->count == 0);
     push(slab, &slab->empty, cache->loaded);
     push(slab, &slab->empty, cache->spare);
+    tq_add(&slab->ahead, 3, relaxed);
     if (!slab->exact)
         tq_sub(&slab->limit, 2 * slab->capacity, relaxed);
     *cache = (struct tq_slab_cache){0};
@@ -139,16 +140,6 @@ static enum tq_slab_result carve(struct tq_slab *slab, struct tq_slab_cache *cac
     }
     m->count = count;
     return TQ_SLAB_OK;
-}
-
-/* A magazine was made for a carving that then failed: the next one need not bring its own. */
-static bool take_ahead(struct tq_slab *slab)
-{
-    uint32_t ahead = tq_load(&slab->ahead, relaxed);
-    while (ahead)
-        if (tq_cas(&slab->ahead, &ahead, ahead - 1, relaxed, relaxed))
-            return true;
-    return false;
 }
 
 /* I3: the magazine of a carving is had before the objects, so that the carving cannot fail half-way. */
@@ -210,8 +201,11 @@ bool tq_slab_free_slow(struct tq_slab *slab, struct tq_slab_cache *cache, uint32
     }
     struct tq_magazine *m = tq_slab_magazine_(slab, cache->loaded);
     m->object[m->count++] = index;
-    if (slab->exact) { /* I4 */
-        tq_slab_flush(slab, cache);
+    if (slab->exact) { /* I4: a magazine of one, and it is full */
+        uint32_t empty = pop(slab, &slab->empty);
+        assert(empty); /* I3 */
+        push(slab, &slab->full, cache->loaded);
+        cache->loaded = empty;
         shared = true;
     }
     return shared;

@@ -70,7 +70,7 @@ struct tq_slab {
     TQ_ON_LINE tq_a32 carved;
     tq_a32 limit;
     tq_a32 magazines_carved;
-    tq_a32 ahead; /* magazines that were made for carvings which failed */
+    tq_a32 ahead; /* magazines beyond those that I3 asks for */
 };
 
 /* One thread's share, after tq_slab_attach. */
@@ -96,10 +96,9 @@ void tq_slab_fini(struct tq_slab *slab);
 
 /* Take part. False: out of memory, the cache stays as it is. At most caches_max at one time. */
 bool tq_slab_attach(struct tq_slab *slab, struct tq_slab_cache *cache);
-/* No part any more: what the cache keeps, and its magazines, go to the depot. */
+/* Take no part after all: its magazines, empty still, go to the depot. (A cache that was used stays attached and is
+ * handed to another thread: half-filled magazines in the depot would break I3.) */
 void tq_slab_detach(struct tq_slab *slab, struct tq_slab_cache *cache);
-/* What the cache keeps goes to the depot; it stays attached, for a later owner. */
-void tq_slab_flush(struct tq_slab *slab, struct tq_slab_cache *cache);
 
 enum tq_slab_result { TQ_SLAB_OK, TQ_SLAB_FULL, TQ_SLAB_NOMEM };
 
