@@ -32,10 +32,11 @@ formatted()
     sources h c cc cpp | xargs clang-format --dry-run -Werror
 }
 
-# Only what the build knows how to compile; a fresh directory per run of ninja knows all of it.
+# What the build compiles. One file a process: in a second file, clang-tidy 14 holds every va_list to
+# be uninitialised.
 tidy()
 {
-    python3 - "$builddir" <<'EOF' | sort -u | xargs -P "$(nproc)" -n 4 clang-tidy -p "$builddir" --quiet
+    python3 - "$builddir" <<'EOF' | sort -u | xargs -P "$(nproc)" -n 1 clang-tidy -p "$builddir" --quiet
 import json, os, sys
 for unit in json.load(open(os.path.join(sys.argv[1], "compile_commands.json"))):
     if unit["file"].endswith(".c"):
@@ -45,7 +46,7 @@ EOF
 
 shells()
 {
-    { sources sh && printf '%s\n' dev .ci/run; } | xargs shellcheck -x
+    { sources sh && echo dev; } | xargs shellcheck -x -s sh -S warning && shellcheck .ci/run
 }
 
 bad=0
