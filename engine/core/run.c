@@ -31,7 +31,7 @@ void *tq_run_scratch(struct tq_local *local, const struct tq_class *class)
 static enum trq_end call_handler(struct trq_job *run)
 {
     const struct tq_class *class = run->class;
-    if (TQ_UNLIKELY(class->struct_size + class->state_size > run->local->scratch_size) &&
+    if (TQ_UNLIKELY(state_offset(class) + class->state_size > run->local->scratch_size) &&
         !tq_run_scratch(run->local, class))
         return trq_fail(run, "no memory for the inputs and state of a run");
     if (class->state_size) {
@@ -98,39 +98,43 @@ static void requeue(struct trq_job *run, uint64_t enqueued)
         tq_notify(e, run->local);
 }
 
-/* Somebody wants to know how it ended. The slot may be another job's by now. */
-static void tell(struct trq_job *run, enum trq_end end, uint16_t begun, int64_t waited, int64_t ran,
-                 uint32_t note, uint64_t old)
+/* Somebody wants to know how it ended. *event is begun; the slot may be another job's by now. */
+static void tell(struct trq_job *run, enum trq_end end, struct trq_event *event, uint32_t note,
+                 uint64_t old)
 {
-    struct trq_event event = {
-        .id = tq_job_id(run->engine, run->index, run->word),
-        .outcome = (enum trq_outcome)(reason_of[end] - TQ_ENDED_DONE),
-        .attempts = begun,
-        .waited = {waited > 0 ? waited : 0},
-        .ran = {ran},
-    };
     const struct trq_error *error = NULL;
+    event->id = tq_job_id(run->engine, run->index, run->word);
+    event->worker = run->class->text;
+    event->outcome = (enum trq_outcome)(reason_of[end] - TQ_ENDED_DONE);
     if (end == TRQ_FAILED || end == TRQ_DISCARDED) {
         error = &run->error;
         size_t n = strlen(error->text);
-        event.result_size = (uint16_t)(n < TRQ_RESULT_MAX ? n : TRQ_RESULT_MAX);
-        memcpy(event.result, error->text, event.result_size);
+        event->result_size = (uint16_t)(n < TRQ_RESULT_MAX ? n : TRQ_RESULT_MAX);
+        memcpy(event->result, error->text, event->result_size);
     } else {
-        event.result_size = run->result_size;
-        memcpy(event.result, run->result, run->result_size);
+        event->result_size = run->result_size;
+        memcpy(event->result, run->result, run->result_size);
     }
-    tq_job_tell(run->engine, run->local, note, old, &event, error);
+    tq_job_tell(run->engine, run->local, note, old, event, error);
 }
 
 static void end_job(struct trq_job *run, enum trq_end end, int64_t waited, int64_t ran)
 {
     uint16_t begun = run->job->begun;
+    uint16_t queue = run->job->queue;
     uint64_t old;
     if (!tq_job_become(run->engine, run->job, reason_of[end], &old))
         return;
     uint32_t note = tq_job_release(run->engine, run->local, run->index);
-    if (TQ_UNLIKELY(note || old & TQ_WATCHED))
-        tell(run, end, begun, waited, ran, note, old);
+    if (TQ_LIKELY(!note && !(old & TQ_WATCHED)))
+        return;
+    struct trq_event event = {
+        .queue = run->engine->registry.queues[queue]->text,
+        .attempts = begun,
+        .waited = {waited > 0 ? waited : 0},
+        .ran = {ran},
+    };
+    tell(run, end, &event, note, old);
 }
 
 void tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread *thread,
@@ -162,6 +166,9 @@ void tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread 
     tq_store(&thread->running, (word >> 32) << 32 | index, release);
     if (TQ_LIKELY(job->begun < UINT16_MAX))
         job->begun++;
+    struct tq_tally *tally = tq_local_tally(local, run.class->number);
+    if (TQ_LIKELY(tally != NULL))
+        tq_count(&tally->count[TQ_COUNT_started], 1);
     local->running = &run;
     enum trq_end end = call_handler(&run);
     local->running = NULL;
@@ -169,9 +176,7 @@ void tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread 
 
     int64_t waited = run.started - (int64_t)(enqueued >> 1);
     int64_t ran = timed ? tq_clock_mono(&engine->clock) - run.started : 0;
-    struct tq_tally *tally = tq_local_tally(local, run.class->number);
     if (TQ_LIKELY(tally != NULL)) {
-        tq_count(&tally->count[TQ_COUNT_started], 1);
         tq_count(&tally->count[counter_of[end]], 1);
         if (end == TRQ_FAILED)
             tq_count(&tally->count[TQ_COUNT_failed], 1);

@@ -29,7 +29,9 @@ TRQ_API const char *trq_outcome_name(enum trq_outcome outcome);
 
 struct trq_event {
     struct trq_job_id id;
-    void *tag; /* trq_opts.tag */
+    void *tag;          /* trq_opts.tag */
+    const char *worker; /* its name; lives as long as the engine */
+    const char *queue;  /* full name; likewise */
     enum trq_outcome outcome;
     uint16_t attempts; /* how often its handler began; 0 if it never ran */
     uint16_t result_size;

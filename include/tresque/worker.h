@@ -1,4 +1,5 @@
-/* Workers: classes of jobs, declared once as const data, with the inputs that they take. */
+/* Workers: classes of jobs, declared once as const data, with the inputs that they take. What TRQ_INPUTS makes calls
+ * functions of <tresque/enqueue.h>: include <tresque.h> where you use it. */
 #ifndef TRESQUE_WORKER_H
 #define TRESQUE_WORKER_H
 
