@@ -89,6 +89,7 @@ static bool copy_queue_names(struct trq_engine *e, const char *const *names)
     e->queue_names = tq_alloc(&e->memory, (count + 1) * sizeof *e->queue_names, sizeof(char *));
     if (!e->queue_names)
         return false;
+    e->queue_names_room = count + 1;
     for (; e->queue_names_count < count; e->queue_names_count++) {
         size_t size = strlen(names[e->queue_names_count]) + 1;
         char *copy = tq_alloc_raw(&e->memory, size, 1);
@@ -187,7 +188,7 @@ static void free_parts(struct trq_engine *e)
     tq_free(&e->memory, e->threads, count * sizeof *e->threads);
     tq_free(&e->memory, e->sleepers, count * sizeof *e->sleepers);
     free_queue_names(e);
-    tq_free(&e->memory, e->queue_names, (e->queue_names_count + 1) * sizeof *e->queue_names);
+    tq_free(&e->memory, e->queue_names, e->queue_names_room * sizeof *e->queue_names);
     if (e->fd >= 0)
         close(e->fd);
     pthread_mutex_destroy(&e->stopping);
@@ -262,7 +263,9 @@ int trq_engine_start(struct trq_engine *engine, struct trq_error *error)
                         "the engine is stopping, has stopped, or is another process's");
     pthread_mutex_lock(&engine->stopping);
     int rc = 0;
-    if (engine->started)
+    if (!tq_is_open(engine)) /* a stop was faster */
+        rc = tq_error(error, TRQ_ESTOPPED, "the engine is stopping or has stopped");
+    else if (engine->started)
         rc = tq_error(error, TRQ_EINVAL, "started before");
     if (rc == 0)
         rc = tq_registry_choose_queues(engine, error);

@@ -75,7 +75,7 @@ struct trq_engine {
     int thread_count; /* 0: the host polls */
     char thread_name[16];
     char **queue_names; /* config.queues, copied; NULL: all */
-    uint32_t queue_names_count;
+    uint32_t queue_names_count, queue_names_room;
 
     /* Work. */
     tq_aptr view; /* struct tq_view: the queues in order of weight */
@@ -96,7 +96,7 @@ struct trq_engine {
     struct tq_sleeper *sleepers;
     bool started;     /* under `stopping` */
     bool joined;      /* likewise */
-    uint64_t dropped; /* likewise */
+    tq_a64 dropped;   /* jobs that ended as such, by whomever */
     pthread_mutex_t stopping;
     int fd; /* poll mode: readable while there may be work; else -1 */
     tq_a32 polling;

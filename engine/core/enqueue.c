@@ -138,7 +138,7 @@ static void undo_job(const struct call *c, uint32_t index)
 
 /* ---- some jobs, all or none ------------------------------------------------------------------------------ */
 
-static int make_jobs(const struct call *c, uint32_t *items, struct trq_job_id *out_ids)
+static int make_jobs(const struct call *c, uint32_t *items)
 {
     size_t count = c->source->count;
     struct trq_engine *e = c->engine;
@@ -152,9 +152,9 @@ static int make_jobs(const struct call *c, uint32_t *items, struct trq_job_id *o
             return rc;
         }
     }
-    if (out_ids)
-        for (size_t i = 0; i < count; i++)
-            out_ids[i] = tq_job_id(e, items[i], tq_load(&tq_job_at(e, items[i])->word, relaxed));
+    /* Once published they may end, and their generations be those of other jobs. */
+    for (size_t i = 0; i < count; i++)
+        items[count + i] = tq_word_generation(tq_load(&tq_job_at(e, items[i])->word, relaxed));
     return 0;
 }
 
@@ -187,7 +187,7 @@ static int publish_jobs(const struct call *c, const uint32_t *items)
 }
 
 /* Full now: wait until a slot or room in a channel comes back, as long as the caller said. */
-static int make_jobs_waiting(const struct call *c, uint32_t *items, struct trq_job_id *out_ids)
+static int make_jobs_later(const struct call *c, uint32_t *items)
 {
     struct trq_engine *e = c->engine;
     struct tq_bell *bell = &e->room;
@@ -195,7 +195,7 @@ static int make_jobs_waiting(const struct call *c, uint32_t *items, struct trq_j
     uint32_t turn = tq_bell_enter(bell);
     int rc;
     for (;;) {
-        rc = make_jobs(c, items, out_ids);
+        rc = make_jobs(c, items);
         if (rc != TRQ_EFULL)
             break;
         if (!tq_is_open(e)) {
@@ -213,18 +213,32 @@ static int make_jobs_waiting(const struct call *c, uint32_t *items, struct trq_j
     return rc;
 }
 
+/* What waiting overcomes is no error of the call: the caller's is written at the end. */
+static int make_jobs_waiting(const struct call *c, uint32_t *items)
+{
+    struct trq_error why = {0};
+    struct call quiet = *c;
+    quiet.error = &why;
+    int rc = make_jobs(&quiet, items);
+    if (rc == TRQ_EFULL)
+        rc = make_jobs_later(&quiet, items);
+    if (rc < 0 && c->error)
+        *c->error = why;
+    return rc;
+}
+
+/* items: room for two numbers of each job. */
 static int enqueue_all(const struct call *c, uint32_t *items, struct trq_job_id *out_ids)
 {
-    int rc = make_jobs(c, items, out_ids);
-    if (TQ_UNLIKELY(rc < 0)) {
-        bool waits = rc == TRQ_EFULL && c->opts && c->opts->wait_for_room.ns > 0 &&
-                     c->source->count <= c->engine->jobs_max;
-        if (waits)
-            rc = make_jobs_waiting(c, items, out_ids);
-        if (rc < 0)
-            return refuse(c, rc);
-    }
-    return publish_jobs(c, items);
+    size_t count = c->source->count;
+    bool may_wait = c->opts && c->opts->wait_for_room.ns > 0 && count <= c->engine->jobs_max;
+    int rc = may_wait ? make_jobs_waiting(c, items) : make_jobs(c, items);
+    if (TQ_UNLIKELY(rc < 0))
+        return refuse(c, rc);
+    rc = publish_jobs(c, items);
+    for (size_t i = 0; rc == TRQ_OK && out_ids && i < count; i++)
+        out_ids[i] = tq_job_id(c->engine, items[i], tq_word(items[count + i], TQ_READY));
+    return rc;
 }
 
 /* ---- the call ---------------------------------------------------------------------------------------------- */
@@ -232,9 +246,10 @@ static int enqueue_all(const struct call *c, uint32_t *items, struct trq_job_id 
 static int check_opts(struct call *c)
 {
     const struct trq_opts *o = c->opts;
-    if (o->wait_for_room.ns > 0 && (c->local->running || !c->engine->thread_count))
+    bool must_not_wait = c->local->running || c->local->in_callback;
+    if (o->wait_for_room.ns > 0 && (must_not_wait || !c->engine->thread_count))
         return tq_error(c->error, TRQ_EINVAL, "wait_for_room %s",
-                        c->local->running ? "in a handler" : "in an engine without threads");
+                        must_not_wait ? "in a handler" : "in an engine without threads");
     if (o->channel && tq_channel_engine(o->channel) != c->engine)
         return tq_error(c->error, TRQ_EINVAL, "the channel belongs to another engine");
     if (o->queue) {
@@ -267,7 +282,7 @@ static int begin(struct call *c)
 static int finish_call(struct call *c, struct trq_job_id *out_ids)
 {
     enum { ON_STACK = 256 };
-    uint32_t one_or_some[ON_STACK];
+    uint32_t one_or_some[2 * ON_STACK];
     uint32_t *items = one_or_some;
     size_t count = c->source->count;
     c->queue = c->class->queue;
@@ -284,7 +299,7 @@ static int finish_call(struct call *c, struct trq_job_id *out_ids)
     if (count > e->jobs_max)
         return refuse(c, tq_error(c->error, TRQ_EFULL, "%zu jobs at once, the engine holds %u",
                                   count, e->jobs_max));
-    size_t size = count * sizeof *items;
+    size_t size = 2 * count * sizeof *items;
     if (count > ON_STACK && !(items = tq_alloc_raw(&e->memory, size, sizeof *items)))
         return tq_error(c->error, TRQ_ENOMEM, "no memory for %zu jobs", count);
     /* A stop waits for calls with several jobs: some may be in the queue when it is closed, and then this
@@ -324,12 +339,13 @@ ALWAYS_INLINE int enqueue_plain(struct call *c, struct trq_job_id *out_id)
     int rc = make_job(c, 0, &index);
     if (TQ_UNLIKELY(rc < 0))
         return refuse(c, rc);
-    if (out_id)
-        *out_id = tq_job_id(e, index, tq_load(&tq_job_at(e, index)->word, relaxed));
+    struct trq_job_id id = tq_job_id(e, index, tq_load(&tq_job_at(e, index)->word, relaxed));
     if (TQ_UNLIKELY(tq_publish(e, c->local, c->queue, &index, 1) == 0)) {
         undo_job(c, index);
         return TRQ_ESTOPPED;
     }
+    if (out_id)
+        *out_id = id;
     count_enqueued(c, 1);
     tq_notify(e, c->local);
     return TRQ_OK;

@@ -41,8 +41,8 @@ enum trq_end trq_requeue(struct trq_job *run)
 const void *trq_job_inputs(struct trq_job *run, const struct trq_inputs *declared)
 {
     const struct trq_inputs *own = run->class->declared->inputs;
-    if (declared != own && (!declared || !own || declared->count != own->count ||
-                            declared->struct_size != own->struct_size))
+    /* Another source file has a copy of its own. */
+    if (declared != own && (!declared || !own || !tq_inputs_same(declared, own)))
         return NULL;
     if (!run->decoded) {
         tq_inputs_to_struct(run->class->layout, run->inputs, run->job->size, run->local->scratch);
@@ -53,7 +53,8 @@ const void *trq_job_inputs(struct trq_job *run, const struct trq_inputs *declare
 
 bool trq_job_get(const struct trq_job *run, const char *name, struct trq_value *out)
 {
-    return tq_inputs_get(run->class->layout, run->inputs, run->job->size, name, strlen(name), out);
+    return name && tq_inputs_get(run->class->layout, run->inputs, run->job->size, name,
+                                 strlen(name), out);
 }
 
 int64_t trq_job_get_i64(const struct trq_job *run, const char *name)

@@ -86,14 +86,16 @@ int tq_note_take(struct trq_engine *engine, struct tq_local *local, const struct
     uint32_t index;
     enum tq_slab_result r = tq_slab_alloc(&engine->notes, &local->notes, &index);
     if (r != TQ_SLAB_OK) {
-        if (opts->channel)
+        if (opts->channel) {
             tq_add(&opts->channel->room, 1, acq_rel);
+            tq_bell_ring(&engine->room); /* somebody may have found it full meanwhile */
+        }
         return r == TQ_SLAB_FULL ? TRQ_EFULL : TRQ_ENOMEM;
     }
     if (opts->channel)
         tq_add(&opts->channel->refs, 1, relaxed);
     struct tq_note *note = tq_note_at(engine, index + 1);
-    note->channel = opts->channel;
+    tq_store(&note->channel, opts->channel, relaxed);
     note->on_end = opts->on_end;
     note->event = (struct trq_event){.tag = opts->tag};
     *out_note = index + 1;
@@ -110,7 +112,7 @@ void tq_note_arm(struct trq_engine *engine, uint32_t plus_one, struct trq_job_id
 
 static void drop_note(struct trq_engine *engine, struct tq_local *local, uint32_t plus_one)
 {
-    struct trq_channel *channel = tq_note_at(engine, plus_one)->channel;
+    struct trq_channel *channel = tq_load(&tq_note_at(engine, plus_one)->channel, relaxed);
     free_note(engine, local, plus_one);
     if (channel)
         give_room(channel);
@@ -124,7 +126,7 @@ void tq_note_undo(struct trq_engine *engine, struct tq_local *local, uint32_t pl
 static void push_to_channel(struct trq_engine *engine, struct tq_local *local, uint32_t plus_one)
 {
     struct tq_note *note = tq_note_at(engine, plus_one);
-    struct trq_channel *channel = note->channel;
+    struct trq_channel *channel = tq_load(&note->channel, relaxed);
     /* The drainer may deliver the note, and the owner destroy the channel, before we have written its fd. */
     tq_add(&channel->refs, 1, relaxed);
     uint32_t head = tq_load(&channel->head, relaxed);
@@ -154,9 +156,13 @@ void tq_note_send(struct trq_engine *engine, struct tq_local *local, uint32_t pl
     void *tag = note->event.tag;
     note->event = *event;
     note->event.tag = tag;
-    if (note->on_end)
+    if (note->on_end) {
+        bool nested = local->in_callback;
+        local->in_callback = true;
         note->on_end(engine->config.host, &note->event, error);
-    if (note->channel)
+        local->in_callback = nested;
+    }
+    if (tq_load(&note->channel, relaxed))
         push_to_channel(engine, local, plus_one);
     else
         free_note(engine, local, plus_one);
@@ -258,8 +264,9 @@ int trq_channel_forget(struct trq_channel *channel, struct trq_job_id id)
         return TRQ_GONE;
     struct tq_note *note = tq_note_at(engine, plus_one);
     uint64_t word = tq_load(&note->word, acquire);
-    /* The slot in the note is that of its present life if the word has not changed when the CAS succeeds. */
+    /* Slot and channel are those of the note's present life if the word has not changed when the CAS succeeds. */
     if ((word & UINT32_MAX) != TQ_NOTE_ARMED || tq_load(&note->slot, relaxed) != id.slot ||
+        tq_load(&note->channel, relaxed) != channel ||
         !tq_cas(&note->word, &word, note_word(word, TQ_NOTE_FORGOTTEN), acq_rel, acquire))
         return TRQ_GONE;
     return TRQ_OK;

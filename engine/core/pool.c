@@ -108,10 +108,20 @@ static void work(struct tq_thread *t)
     }
 }
 
+/* By the thread itself, so that the name stands before any hook or handler runs. */
+static void take_name(const struct tq_thread *t)
+{
+    char name[24];
+    snprintf(name, sizeof name, "%s-%d", t->engine->thread_name, t->index);
+    name[15] = '\0'; /* the kernel's limit */
+    pthread_setname_np(pthread_self(), name);
+}
+
 static void *thread_main(void *argument)
 {
     struct tq_thread *t = argument;
     struct trq_engine *e = t->engine;
+    take_name(t);
     pthread_setspecific(e->key,
                         t->local); /* if it fails, enqueues of handlers find another local */
     if (e->config.thread_begin)
@@ -128,7 +138,6 @@ static void *thread_main(void *argument)
 
 static int start_one(struct trq_engine *e, struct tq_thread *t, const pthread_attr_t *attributes)
 {
-    char name[24];
     t->local = tq_local_reserve(e);
     if (!t->local)
         return TRQ_ENOMEM;
@@ -139,9 +148,6 @@ static int start_one(struct trq_engine *e, struct tq_thread *t, const pthread_at
         tq_local_release(t->local);
         return TRQ_ENOMEM;
     }
-    snprintf(name, sizeof name, "%s-%d", e->thread_name, t->index);
-    name[15] = '\0'; /* the kernel's limit */
-    pthread_setname_np(t->handle, name);
     return 0;
 }
 

@@ -38,7 +38,9 @@ void tq_registry_fini(struct trq_engine *engine)
     struct tq_registry *r = &engine->registry;
     tq_names_fini(&r->worker_names);
     tq_names_fini(&r->queue_names);
-    ck_epoch_barrier(&r->writer);
+    /* No reader is left to wait for; in a forked child, one that looked something up at the fork would seem to be
+     * there for ever. */
+    ck_epoch_reclaim(&r->writer);
     for (uint32_t i = 0; i < tq_load(&r->classes_count, relaxed); i++)
         free_class(engine, r->classes[i]);
     for (uint32_t i = 0; i < tq_load(&r->queues_count, relaxed); i++)

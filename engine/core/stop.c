@@ -12,7 +12,7 @@
 bool tq_in_handler(struct trq_engine *engine)
 {
     const struct tq_local *local = pthread_getspecific(engine->key);
-    return local && local->running;
+    return local && (local->running || local->in_callback);
 }
 
 /* ---- drain ---------------------------------------------------------------------------------------------------- */
@@ -25,13 +25,12 @@ static bool is_quiet(struct trq_engine *e)
 
 static int drain_here(struct trq_engine *e, int64_t deadline)
 {
-    int64_t now = 0;
     int n;
     do {
-        now = tq_clock_mono(&e->clock);
-        if (now > deadline)
-            return TRQ_ETIMEOUT;
-        n = trq_engine_poll(e, 0, trq_ns(deadline - now));
+        int64_t left = deadline - tq_clock_mono(&e->clock);
+        if (left <= 0) /* for a poll it would mean: no bound */
+            return tq_work_waits(e) ? TRQ_ETIMEOUT : TRQ_OK;
+        n = trq_engine_poll(e, 0, trq_ns(left));
     } while (n > 0);
     return n;
 }
@@ -65,18 +64,14 @@ int trq_engine_drain(struct trq_engine *engine, struct trq_span at_most)
 /* ---- stop ----------------------------------------------------------------------------------------------------- */
 
 /* Whatever still waits ends here. The queues are closed: nothing comes after it. */
-static uint64_t drop_waiting(struct trq_engine *e, struct tq_local *local)
+static void drop_waiting(struct trq_engine *e, struct tq_local *local)
 {
-    uint64_t dropped = 0;
     for (uint32_t i = 0; i < tq_load(&e->registry.queues_count, acquire); i++) {
         uint32_t index, upcoming;
         while ((index = tq_fifo_pop(&e->registry.queues[i]->fifo, &local->segments, &upcoming)) !=
-               TQ_NONE) {
+               TQ_NONE)
             tq_job_drop(e, local, index);
-            dropped++;
-        }
     }
-    return dropped;
 }
 
 static bool threads_have_ended(struct trq_engine *e)
@@ -119,11 +114,14 @@ static void name_running(struct trq_engine *e, struct trq_leftover *out)
     }
 }
 
+/* Whoever comes second finds the queues closed when he has the mutex: what he drops then is the last. */
 static void close_gate(struct trq_engine *e)
 {
     uint32_t open = TQ_GATE_OPEN;
+    pthread_mutex_lock(&e->stopping);
     if (tq_cas(&e->gate->state, &open, TQ_GATE_STOPPING, seq_cst, seq_cst))
         tq_registry_close(e);
+    pthread_mutex_unlock(&e->stopping);
     tq_rouse_all(e);
     tq_bell_ring(&e->room);
     tq_bell_ring(&e->quiet);
@@ -154,8 +152,8 @@ int trq_engine_stop(struct trq_engine *engine, struct trq_span at_most, struct t
     close_gate(engine);
     bool ended = wait_for_threads(engine, tq_deadline(tq_clock_mono(&system), at_most.ns));
     pthread_mutex_lock(&engine->stopping);
-    engine->dropped += drop_waiting(engine, local);
-    left.dropped = engine->dropped;
+    drop_waiting(engine, local);
+    left.dropped = tq_load(&engine->dropped, acquire);
     if (ended)
         join_threads(engine);
     else

@@ -6,7 +6,7 @@
 
 struct trq_engine;
 
-/* Is the calling thread in a handler of this engine? */
+/* Is the calling thread in a handler of this engine, or in an on_end? There it must not wait for the engine. */
 bool tq_in_handler(struct trq_engine *engine);
 
 #endif

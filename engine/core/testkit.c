@@ -1,10 +1,13 @@
 #include <tresque/test.h>
 
+#include "engine/base/error.h"
 #include "engine/core/engine.h"
 
 int trq_test_engine(void *host, const struct trq_app *const *apps, struct trq_engine **out_engine,
                     struct trq_error *error)
 {
+    if (!out_engine)
+        return tq_error(error, TRQ_EINVAL, "out_engine is NULL");
     struct trq_config config = trq_config_init();
     config.threads = TRQ_THREADS_NONE;
     config.jobs_max = 8191; /* kept exactly */

@@ -75,9 +75,9 @@ fail:
 void tq_view_publish(struct trq_engine *engine, struct tq_view *view)
 {
     view->older = tq_load(&engine->view, relaxed);
-    tq_store(&engine->view, view, seq_cst);
     for (uint32_t rank = 0; rank < view->count; rank++)
         tq_ready_mark_slow(view->ready, rank);
+    tq_store(&engine->view, view, seq_cst);
 }
 
 bool tq_view_renew(struct trq_engine *engine)

@@ -1,9 +1,10 @@
 /* The order of the queues: made anew by each registration that changes it, read by all without a lock.
  *
- * Protocol. A registration stores the new view, then hints every queue in it. A publisher pushes, loads the view, marks
+ * Protocol. A registration hints every queue in the new view, then stores it. A publisher pushes, loads the view, marks
  * in it, and looks whether it is still the current one; if not, it marks in the new one as well. All four are
- * seq_cst: either the publisher sees the new view, or its push came before the registration's hints, and who follows
- * such a hint finds the job. */
+ * seq_cst: either the publisher sees the new view, or its push came before the view was stored, and who follows the
+ * view's hint finds the job. The hints come first, since whoever looks between the two would pass over heavy
+ * queues and begin lighter work. */
 #ifndef TQ_CORE_VIEW_H
 #define TQ_CORE_VIEW_H
 
