@@ -115,7 +115,7 @@ static bool init_slabs(struct trq_engine *e)
     struct tq_slab_shape jobs = {
         .object_size = sizeof(struct tq_job),
         .align = TQ_LINE,
-        .chunk_objects = 1024,
+        .chunk_objects = 1u << TQ_JOBS_SHIFT,
         .magazine_objects = exact ? 1 : TQ_MAGAZINE_MAX,
         .limit = e->jobs_max,
         .caches_max = TQ_LOCALS_MAX,
@@ -134,7 +134,7 @@ static bool init_slabs(struct trq_engine *e)
     struct tq_slab_shape segments = {
         .object_size = sizeof(struct tq_segment),
         .align = TQ_LINE,
-        .chunk_objects = 64,
+        .chunk_objects = 1u << TQ_SEGMENTS_SHIFT,
         .magazine_objects = 4,
         .limit = e->jobs_max + TQ_QUEUES_MAX + TQ_LOCALS_MAX,
         .caches_max = TQ_LOCALS_MAX,

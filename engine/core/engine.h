@@ -50,7 +50,6 @@ struct tq_bell {
 /* A pool thread, or the host's in poll mode (index 0). */
 struct tq_thread {
     TQ_ON_LINE tq_a64 running; /* (generation, slot) of its job; ~0: none */
-    tq_a64 since;              /* mono ns, coarse */
     tq_a32 class;
     struct trq_engine *engine;
     struct tq_local *local;
@@ -94,9 +93,9 @@ struct trq_engine {
     /* Threads. */
     struct tq_thread *threads;
     struct tq_sleeper *sleepers;
-    bool started;     /* under `stopping` */
-    bool joined;      /* likewise */
-    tq_a64 dropped;   /* jobs that ended as such, by whomever */
+    bool started;   /* under `stopping` */
+    bool joined;    /* likewise */
+    tq_a64 dropped; /* jobs that ended as such, by whomever */
     pthread_mutex_t stopping;
     int fd; /* poll mode: readable while there may be work; else -1 */
     tq_a32 polling;
@@ -135,11 +134,20 @@ void tq_bell_leave(struct tq_bell *bell);
 /* After something became true. */
 void tq_bell_ring(struct tq_bell *bell);
 
+/* ---- threads' own ---- */
+
+/* NULL: out of memory, or too many threads. */
+static inline struct tq_local *tq_local_of(struct trq_engine *engine)
+{
+    struct tq_local *local = pthread_getspecific(engine->key);
+    return TQ_LIKELY(local != NULL) ? local : tq_local_make(engine);
+}
+
 /* ---- jobs ---- */
 
 static inline struct tq_job *tq_job_at(const struct trq_engine *engine, uint32_t index)
 {
-    return tq_slab_at(&engine->jobs, index);
+    return tq_arena_at_fixed(&engine->jobs.objects, index, sizeof(struct tq_job), TQ_JOBS_SHIFT);
 }
 static inline struct trq_job_id tq_job_id(const struct trq_engine *engine, uint32_t index,
                                           uint64_t word)
@@ -158,7 +166,8 @@ void tq_log(struct trq_engine *engine, enum trq_log_level level, const char *for
 
 /* ---- pool ---- */
 
-void tq_thread_run(struct trq_engine *engine, struct tq_thread *thread, struct tq_taken taken);
+void tq_thread_run(struct trq_engine *engine, struct tq_thread *thread,
+                   const struct tq_taken *taken);
 /* Start all; on failure none runs. */
 int tq_pool_start(struct trq_engine *engine, struct trq_error *error);
 

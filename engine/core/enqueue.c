@@ -86,7 +86,7 @@ ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
         return r == TQ_SLAB_FULL
                    ? tq_error(c->error, TRQ_EFULL, "the engine is full: %u jobs", e->jobs_max)
                    : tq_error(c->error, TRQ_ENOMEM, "no memory for a job");
-    uint32_t upcoming = tq_slab_upcoming(&e->jobs, &c->local->jobs, 3);
+    uint32_t upcoming = tq_slab_upcoming(&c->local->jobs, 3);
     if (upcoming != TQ_NONE)
         TQ_PREFETCH_WRITE(tq_job_at(e, upcoming));
     struct tq_job *job = tq_job_at(e, index);

@@ -5,6 +5,7 @@
 #include "engine/base/error.h"
 #include "engine/core/engine.h"
 #include "engine/core/inputs.h"
+#include "engine/core/layout.h"
 #include "engine/core/run.h"
 
 static enum trq_end ended(struct trq_job *run, enum trq_end end, const char *format, va_list args)
@@ -51,22 +52,43 @@ const void *trq_job_inputs(struct trq_job *run, const struct trq_inputs *declare
     return run->local->scratch;
 }
 
+/* A handler asks for the same few literals again and again: where it asked with this pointer last time, comparing the
+ * text is all. */
+static inline bool get(const struct trq_job *run, const char *name, struct trq_value *out)
+{
+    if (TQ_UNLIKELY(!name))
+        return false;
+    struct tq_local *local = run->local;
+    const struct tq_layout *layout = run->class->layout;
+    uint32_t at = (uint32_t)((uintptr_t)name >> 2 ^ (uintptr_t)name >> 7) % TQ_NAMED;
+    if (TQ_LIKELY(local->named[at].name == name && local->named[at].layout == layout &&
+                  strcmp(local->named[at].row->name, name) == 0))
+        return tq_inputs_get_row(layout, local->named[at].row, run->inputs, out);
+    size_t size = strlen(name);
+    const struct tq_row *row = tq_layout_find(layout, name, size);
+    if (!row)
+        return tq_inputs_get(layout, run->inputs, run->job->size, name, size, out);
+    local->named[at].name = name;
+    local->named[at].layout = layout;
+    local->named[at].row = row;
+    return tq_inputs_get_row(layout, row, run->inputs, out);
+}
+
 bool trq_job_get(const struct trq_job *run, const char *name, struct trq_value *out)
 {
-    return name && tq_inputs_get(run->class->layout, run->inputs, run->job->size, name,
-                                 strlen(name), out);
+    return get(run, name, out);
 }
 
 int64_t trq_job_get_i64(const struct trq_job *run, const char *name)
 {
     struct trq_value v;
-    return trq_job_get(run, name, &v) && v.type == TRQ_I64 ? v.u.i : 0;
+    return get(run, name, &v) && v.type == TRQ_I64 ? v.u.i : 0;
 }
 
 double trq_job_get_f64(const struct trq_job *run, const char *name)
 {
     struct trq_value v;
-    if (!trq_job_get(run, name, &v))
+    if (!get(run, name, &v))
         return 0;
     return v.type == TRQ_F64 ? v.u.f : v.type == TRQ_I64 ? (double)v.u.i : 0;
 }
@@ -74,13 +96,13 @@ double trq_job_get_f64(const struct trq_job *run, const char *name)
 bool trq_job_get_bool(const struct trq_job *run, const char *name)
 {
     struct trq_value v;
-    return trq_job_get(run, name, &v) && v.type == TRQ_BOOL && v.u.b;
+    return get(run, name, &v) && v.type == TRQ_BOOL && v.u.b;
 }
 
 struct trq_str trq_job_get_str(const struct trq_job *run, const char *name)
 {
     struct trq_value v;
-    if (trq_job_get(run, name, &v) && (v.type == TRQ_STR || v.type == TRQ_JSON))
+    if (get(run, name, &v) && (v.type == TRQ_STR || v.type == TRQ_JSON))
         return v.u.s;
     return (struct trq_str){NULL, 0};
 }

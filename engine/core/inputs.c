@@ -584,6 +584,12 @@ static inline bool get_row(const struct tq_layout *layout, const struct tq_row *
     return true;
 }
 
+bool tq_inputs_get_row(const struct tq_layout *layout, const struct tq_row *row,
+                       const unsigned char *bytes, struct trq_value *out)
+{
+    return get_row(layout, row, bytes, out);
+}
+
 bool tq_inputs_get(const struct tq_layout *layout, const unsigned char *bytes, size_t size,
                    const char *name, size_t name_size, struct trq_value *out)
 {

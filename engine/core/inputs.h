@@ -27,6 +27,7 @@ enum { TQ_INPUTS_ROWS_MAX = 64 };
 
 /* What registration makes of a declaration. */
 struct tq_layout;
+struct tq_row;
 
 /* declared may be NULL (no row). Refuses with TRQ_EINVAL, and a text that names worker and row: more than 64 rows,
  * no name or one that is not UTF-8, one name twice, type out of range, a field that lies outside struct_size or
@@ -58,6 +59,9 @@ void tq_inputs_to_struct(const struct tq_layout *layout, const unsigned char *by
                          void *out);
 bool tq_inputs_get(const struct tq_layout *layout, const unsigned char *bytes, size_t size,
                    const char *name, size_t name_size, struct trq_value *out);
+/* Of a declared row (tq_layout_find). */
+bool tq_inputs_get_row(const struct tq_layout *layout, const struct tq_row *row,
+                       const unsigned char *bytes, struct trq_value *out);
 /* The i-th input, declared ones first (absent texts as TRQ_NULL), then extras; false past the end. */
 bool tq_inputs_at(const struct tq_layout *layout, const unsigned char *bytes, size_t size,
                   size_t index, struct trq_kv *out);

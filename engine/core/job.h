@@ -32,7 +32,7 @@ enum tq_state {
 #define TQ_STATE_MASK UINT64_C(0xff)
 #define TQ_WATCHED UINT64_C(0x100) /* somebody blocks in trq_wait for its end */
 
-enum { TQ_INLINE = 32 };
+enum { TQ_INLINE = 32, TQ_JOBS_SHIFT = 10 /* the slab's chunks have 1 << 10 jobs */ };
 
 struct tq_job {
     TQ_ON_LINE tq_a64 word;

@@ -1,5 +1,5 @@
 /* What registration makes of a declaration of inputs: a table that encoders and readers follow without
- * looking at the declaration again. Only inputs.c, layout.c and the extras see inside.
+ * looking at the declaration again. Only inputs.c, layout.c, the extras, and handler.c for its look-ups see inside.
  */
 #ifndef TQ_CORE_LAYOUT_H
 #define TQ_CORE_LAYOUT_H

@@ -1,28 +1,5 @@
 #include "engine/core/life.h"
 
-void tq_job_discard_slot(struct trq_engine *engine, struct tq_local *local, uint32_t index)
-{
-    struct tq_job *job = tq_job_at(engine, index);
-    /* The last generation is never given out: a slot that has used up its generations stays out of use, and
-     * no id is ever another job's. */
-    if (TQ_UNLIKELY(tq_word_generation(tq_load(&job->word, relaxed)) == UINT32_MAX))
-        return;
-    if (tq_slab_free(&engine->jobs, &local->jobs, index))
-        tq_bell_ring(&engine->room);
-}
-
-uint32_t tq_job_release(struct trq_engine *engine, struct tq_local *local, uint32_t index)
-{
-    struct tq_job *job = tq_job_at(engine, index);
-    uint32_t note = tq_load(&job->note, relaxed);
-    if (TQ_UNLIKELY(note))
-        tq_store(&job->note, 0, relaxed);
-    if (TQ_UNLIKELY(job->block_class != TQ_INLINE_CLASS))
-        tq_blocks_give(&engine->blocks, &local->blocks, job);
-    tq_job_discard_slot(engine, local, index);
-    return note;
-}
-
 void tq_job_tell(struct trq_engine *engine, struct tq_local *local, uint32_t note, uint64_t old,
                  const struct trq_event *event, const struct trq_error *error)
 {
@@ -40,6 +17,8 @@ void tq_job_drop(struct trq_engine *engine, struct tq_local *local, uint32_t ind
         return;
     const struct trq_event event = {
         .id = tq_job_id(engine, index, old),
+        .worker = engine->registry.classes[job->worker]->text,
+        .queue = engine->registry.queues[job->queue]->text,
         .outcome = TRQ_WAS_DROPPED,
         .attempts = job->begun,
     };

@@ -49,15 +49,38 @@ static inline bool tq_job_become(struct trq_engine *engine, struct tq_job *job,
 
 /* The job has become FREE just now, `old` is what its word was before. Its inputs and its slot go back. Returns its
  * note, or 0: if that or TQ_WATCHED in `old` says that somebody wants to know, tq_job_tell is to follow. */
-uint32_t tq_job_release(struct trq_engine *engine, struct tq_local *local, uint32_t index);
+static inline uint32_t tq_job_release(struct trq_engine *engine, struct tq_local *local,
+                                      uint32_t index);
 void tq_job_tell(struct trq_engine *engine, struct tq_local *local, uint32_t note, uint64_t old,
                  const struct trq_event *event, const struct trq_error *error);
 
 /* End a job that waits, as dropped: it has just been taken from its queue. */
 void tq_job_drop(struct trq_engine *engine, struct tq_local *local, uint32_t index);
 
-/* Give back a slot that never became a job. */
-void tq_job_discard_slot(struct trq_engine *engine, struct tq_local *local, uint32_t index);
+/* Give back a slot. The last generation is never given out: a slot that has used up its generations stays out of
+ * use, and no id is ever another job's. */
+static inline void tq_job_discard_slot(struct trq_engine *engine, struct tq_local *local,
+                                       uint32_t index)
+{
+    struct tq_job *job = tq_job_at(engine, index);
+    if (TQ_UNLIKELY(tq_word_generation(tq_load(&job->word, relaxed)) == UINT32_MAX))
+        return;
+    if (TQ_UNLIKELY(tq_slab_free(&engine->jobs, &local->jobs, index)))
+        tq_bell_ring(&engine->room);
+}
+
+static inline uint32_t tq_job_release(struct trq_engine *engine, struct tq_local *local,
+                                      uint32_t index)
+{
+    struct tq_job *job = tq_job_at(engine, index);
+    uint32_t note = tq_load(&job->note, relaxed);
+    if (TQ_UNLIKELY(note))
+        tq_store(&job->note, 0, relaxed);
+    if (TQ_UNLIKELY(job->block_class != TQ_INLINE_CLASS))
+        tq_blocks_give(&engine->blocks, &local->blocks, job);
+    tq_job_discard_slot(engine, local, index);
+    return note;
+}
 
 /* Those in trq_wait (wait.c). */
 void tq_waiters_tell(struct trq_engine *engine, const struct trq_event *event);

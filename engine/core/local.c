@@ -86,12 +86,6 @@ struct tq_local *tq_local_make(struct trq_engine *engine)
     return local;
 }
 
-struct tq_local *tq_local_of(struct trq_engine *engine)
-{
-    struct tq_local *local = pthread_getspecific(engine->key);
-    return TQ_LIKELY(local != NULL) ? local : tq_local_make(engine);
-}
-
 /* What its magazines hold stays in them for the thread that comes next: the slabs' limits allow for it. */
 void tq_local_release(struct tq_local *local)
 {

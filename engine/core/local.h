@@ -22,10 +22,13 @@ struct trq_job;
 struct trq_worker;
 struct tq_class;
 struct tq_hist;
+struct tq_layout;
+struct tq_row;
 
 enum {
     TQ_LOCALS_MAX = 4096, /* threads at one time */
     TQ_KNOWN = 32,
+    TQ_NAMED = 32,
     TQ_TALLY_CHUNK = 32,
     TQ_CLASSES_MAX = 4096
 };
@@ -59,6 +62,11 @@ struct tq_local {
         const struct trq_worker *declared;
         struct tq_class *class;
     } known[TQ_KNOWN];
+    struct { /* rows by the address of the name that a handler asks for: usually a literal */
+        const char *name;
+        const struct tq_layout *layout;
+        const struct tq_row *row;
+    } named[TQ_NAMED];
     tq_aptr tallies[TQ_CLASSES_MAX / TQ_TALLY_CHUNK]; /* to TQ_TALLY_CHUNK struct tq_tally */
 
     tq_a64 refused_full;
@@ -77,7 +85,6 @@ struct tq_local {
 
 /* Of the calling thread. NULL: out of memory, or 4,096 threads have one. */
 struct tq_local *tq_local_make(struct trq_engine *engine);
-struct tq_local *tq_local_of(struct trq_engine *engine);
 
 /* One that no thread owns yet, for a pool thread to be. */
 struct tq_local *tq_local_reserve(struct trq_engine *engine);

@@ -29,7 +29,8 @@ struct tq_note {
     TQ_ON_LINE tq_a64 word;
     tq_a64 slot;   /* of the job's id, for forget */
     uint32_t next; /* in the channel: index + 1 */
-    tq_aptr channel; /* struct trq_channel; forget reads it in a note that may be another job's by then */
+    tq_aptr
+        channel; /* struct trq_channel; forget reads it in a note that may be another job's by then */
     void (*on_end)(void *host, const struct trq_event *event, const struct trq_error *error);
     struct trq_event event; /* the tag from the beginning, the rest at the end */
 };

@@ -36,10 +36,10 @@ static int run_ready(struct trq_engine *e, struct tq_thread *t, unsigned jobs_ma
     int ran = 0;
     while ((!jobs_max || (unsigned)ran < jobs_max) && tq_is_open(e)) {
         struct tq_view *view = tq_view_now(e);
-        struct tq_taken taken = tq_ready_take(view->ready, &t->local->segments, true);
-        if (taken.item == TQ_NONE)
+        struct tq_taken taken;
+        if (!tq_ready_take(view->ready, &t->local->segments, true, &taken))
             break;
-        tq_thread_run(e, t, taken);
+        tq_thread_run(e, t, &taken);
         ran++;
         if (deadline != INT64_MAX && tq_clock_mono(&e->clock) >= deadline)
             break;

@@ -15,25 +15,25 @@
  * that is a little slower than we are then costs neither side a shared write. */
 enum { GLANCES = 64 };
 
-static struct tq_taken take(struct tq_thread *t, bool thorough)
+static bool take(struct tq_thread *t, bool thorough, struct tq_taken *taken)
 {
     struct tq_view *view = tq_view_now(t->engine);
-    return tq_ready_take(view->ready, &t->local->segments, thorough);
+    return tq_ready_take(view->ready, &t->local->segments, thorough, taken);
 }
 
-void tq_thread_run(struct trq_engine *engine, struct tq_thread *thread, struct tq_taken taken)
+void tq_thread_run(struct trq_engine *engine, struct tq_thread *thread,
+                   const struct tq_taken *taken)
 {
-    if (taken.upcoming != TQ_NONE)
-        TQ_PREFETCH_WRITE(tq_job_at(engine, taken.upcoming));
+    if (TQ_LIKELY(taken->upcoming != TQ_NONE))
+        TQ_PREFETCH_WRITE(tq_job_at(engine, taken->upcoming));
     /* Who has found work wakes the next, if there is more; so a burst wakes as many as it needs, one by one. */
-    bool last = false;
-    if (thread->searching) {
+    if (TQ_UNLIKELY(thread->searching || taken->wake)) {
+        bool last = thread->searching && tq_park_found(&engine->park);
         thread->searching = false;
-        last = tq_park_found(&engine->park);
+        if ((last || taken->wake) && tq_work_waits(engine))
+            tq_notify(engine, thread->local);
     }
-    if ((last || taken.wake) && tq_work_waits(engine))
-        tq_notify(engine, thread->local);
-    tq_run(engine, thread->local, thread, taken.item);
+    tq_run(engine, thread->local, thread, taken->item);
 }
 
 static bool glance(struct tq_thread *t, int looks)
@@ -94,17 +94,17 @@ static void sleep_until_woken(struct tq_thread *t)
 static void work(struct tq_thread *t)
 {
     struct trq_engine *e = t->engine;
+    struct tq_taken taken;
     while (tq_is_open(e)) {
-        struct tq_taken taken = take(t, false);
-        if (taken.item == TQ_NONE) {
+        if (!take(t, false, &taken)) {
             if (spin(t))
                 continue;
-            taken = take(t, true);
+            if (!take(t, true, &taken)) {
+                sleep_until_woken(t);
+                continue;
+            }
         }
-        if (taken.item != TQ_NONE)
-            tq_thread_run(e, t, taken);
-        else
-            sleep_until_woken(t);
+        tq_thread_run(e, t, &taken);
     }
 }
 

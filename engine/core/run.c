@@ -160,9 +160,12 @@ void tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread 
 
     uint64_t enqueued = tq_load(&job->enqueued, relaxed);
     bool timed = enqueued & 1;
-    run.started = timed ? tq_clock_mono(&engine->clock) : tq_clock_coarse(&engine->clock);
+    /* Most jobs do without a clock here. */
+    run.started = TQ_UNLIKELY(timed) ? tq_clock_mono(&engine->clock)
+                  : TQ_UNLIKELY(tq_load(&job->note, relaxed) || word & TQ_WATCHED)
+                      ? tq_clock_coarse(&engine->clock)
+                      : 0;
     tq_store(&thread->class, job->worker, relaxed);
-    tq_store(&thread->since, (uint64_t)run.started, relaxed);
     tq_store(&thread->running, (word >> 32) << 32 | index, release);
     if (TQ_LIKELY(job->begun < UINT16_MAX))
         job->begun++;
@@ -174,7 +177,7 @@ void tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread 
     local->running = NULL;
     tq_store(&thread->running, UINT64_MAX, relaxed);
 
-    int64_t waited = run.started - (int64_t)(enqueued >> 1);
+    int64_t waited = run.started ? run.started - (int64_t)(enqueued >> 1) : 0;
     int64_t ran = timed ? tq_clock_mono(&engine->clock) - run.started : 0;
     if (TQ_LIKELY(tally != NULL)) {
         tq_count(&tally->count[counter_of[end]], 1);

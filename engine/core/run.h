@@ -27,7 +27,7 @@ struct trq_job {
     bool decoded; /* the struct form is made */
     bool has_state;
     uint16_t result_size;
-    int64_t started; /* mono ns; 0: not read yet */
+    int64_t started; /* mono ns; 0: not read */
     unsigned char result[TRQ_RESULT_MAX];
     struct trq_error error;
 };

@@ -105,12 +105,10 @@ static void name_running(struct trq_engine *e, struct trq_leftover *out)
             continue;
         out->still_running++;
         uint32_t worker = tq_load(&t->class, relaxed);
-        int64_t since = tq_clock_coarse(&e->clock) - (int64_t)tq_load(&t->since, relaxed);
         if (n < sizeof out->running)
-            n += (size_t)snprintf(out->running + n, sizeof out->running - n,
-                                  "%s%s on %s-%d since %.1f s", n ? ", " : "",
-                                  e->registry.classes[worker]->text, e->thread_name, i,
-                                  (double)(since > 0 ? since : 0) / 1e9);
+            n += (size_t)snprintf(out->running + n, sizeof out->running - n, "%s%s on %s-%d",
+                                  n ? ", " : "", e->registry.classes[worker]->text, e->thread_name,
+                                  i);
     }
 }
 

@@ -43,4 +43,12 @@ static inline void *tq_arena_at(const struct tq_arena *arena, uint32_t index)
     return chunk + (uint64_t)(index & ((1u << arena->shift) - 1)) * arena->object_size;
 }
 
+/* The same where size and 1 << shift are constants known to the compiler, and those of the arena. */
+static inline void *tq_arena_at_fixed(const struct tq_arena *arena, uint32_t index, uint32_t size,
+                                      uint32_t shift)
+{
+    char *chunk = tq_load(&arena->chunks[index >> shift], relaxed);
+    return chunk + (uint64_t)(index & ((1u << shift) - 1)) * size;
+}
+
 #endif

@@ -36,7 +36,7 @@ static inline uint32_t tickets_of(uint64_t enq)
 
 static inline struct tq_segment *segment_at(const struct tq_fifo *fifo, uint32_t index)
 {
-    return tq_slab_at(fifo->segments, index);
+    return tq_segment_at(fifo, index);
 }
 
 /* ---- spares -------------------------------------------------------------------------------------- */
@@ -91,6 +91,8 @@ static struct tq_segment *begin_life(const struct tq_fifo *fifo, uint32_t index,
 
 bool tq_fifo_init(struct tq_fifo *fifo, struct tq_slab *segments, struct tq_fifo_cache *cache)
 {
+    assert(segments->objects.shift == TQ_SEGMENTS_SHIFT);
+    assert(segments->objects.object_size == sizeof(struct tq_segment));
     fifo->segments = segments;
     if (!tq_fifo_reserve(segments, cache, 1))
         return false;

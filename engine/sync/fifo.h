@@ -83,11 +83,19 @@ struct tq_segment {
     TQ_ON_LINE tq_a64 cell[TQ_FIFO_CELLS];
 };
 
+enum { TQ_SEGMENTS_SHIFT = 6 }; /* the slab's chunks have 1 << 6 segments */
+
 struct tq_fifo {
     TQ_ON_LINE tq_a64 head;
     TQ_ON_LINE tq_a64 tail;
     TQ_ON_LINE struct tq_slab *segments; /* of struct tq_segment */
 };
+
+static inline struct tq_segment *tq_segment_at(const struct tq_fifo *fifo, uint32_t index)
+{
+    return tq_arena_at_fixed(&fifo->segments->objects, index, sizeof(struct tq_segment),
+                             TQ_SEGMENTS_SHIFT);
+}
 
 /* One thread's segments: a share of the slab, and spares that pushes use up. */
 struct tq_fifo_cache {
@@ -130,7 +138,7 @@ static inline uint32_t tq_fifo_push_one(struct tq_fifo *fifo, struct tq_fifo_cac
                                         uint32_t item)
 {
     uint64_t tail = tq_load(&fifo->tail, acquire); /* acq: O3 */
-    struct tq_segment *s = tq_slab_at(fifo->segments, (uint32_t)tail);
+    struct tq_segment *s = tq_segment_at(fifo, (uint32_t)tail);
     uint64_t enq = tq_add(&s->enq, 1, seq_cst); /* O4 */
     /* The same life, not closed, a ticket below the end: in one comparison. */
     if (TQ_LIKELY(enq - (tail >> 32 << 32) < TQ_FIFO_CELLS)) {
@@ -151,7 +159,7 @@ static inline uint32_t tq_fifo_pop(struct tq_fifo *fifo, struct tq_fifo_cache *c
                                    uint32_t *out_upcoming)
 {
     uint64_t head = tq_load(&fifo->head, acquire); /* acq: O3 */
-    struct tq_segment *s = tq_slab_at(fifo->segments, (uint32_t)head);
+    struct tq_segment *s = tq_segment_at(fifo, (uint32_t)head);
     uint64_t deq = tq_load(&s->deq, relaxed);
     if (TQ_LIKELY(deq - (head >> 32 << 32) < TQ_FIFO_CELLS - 1)) {
         uint64_t cell = tq_load(&s->cell[(uint32_t)deq], seq_cst); /* acq: O1 */

@@ -47,6 +47,9 @@ struct tq_ready *tq_ready_create(const struct tq_memory *memory, struct tq_fifo 
         r->level_of[i] = levels - 1;
         r->level[levels - 1].end = i + 1;
     }
+    for (uint32_t i = 0; i < levels; i++)
+        if (r->level[i].end - r->level[i].first == 1 && r->level[i].first < PER_WORD)
+            r->alone |= 1u << r->level[i].first;
     return r;
 }
 
@@ -161,20 +164,35 @@ static bool try_level(struct tq_ready *ready, struct tq_fifo_cache *cache,
 }
 
 /* Each rank is visited at most once: a push into one that was passed began after our look. */
-struct tq_taken tq_ready_take(struct tq_ready *ready, struct tq_fifo_cache *cache, bool thorough)
+static bool take_from(struct tq_ready *ready, struct tq_fifo_cache *cache, uint32_t rank,
+                      bool thorough, struct tq_taken *out)
 {
-    struct tq_taken taken = {.item = TQ_NONE};
-    uint32_t rank = next_hinted(ready, 0, ready->count);
     while (rank < ready->count) {
         struct tq_ready_level *level = &ready->level[ready->level_of[rank]];
         bool alone = level->end - level->first == 1;
-        if (alone ? try_rank(ready, cache, rank, thorough, &taken)
-                  : try_level(ready, cache, level, thorough, &taken))
-            return taken;
+        if (alone ? try_rank(ready, cache, rank, thorough, out)
+                  : try_level(ready, cache, level, thorough, out))
+            return true;
         rank = next_hinted(ready, level->end, ready->count);
     }
-    taken.item = TQ_NONE;
-    return taken;
+    out->item = TQ_NONE;
+    return false;
+}
+
+bool tq_ready_take(struct tq_ready *ready, struct tq_fifo_cache *cache, bool thorough,
+                   struct tq_taken *out)
+{
+    out->wake = false;
+    /* The usual case without a detour: the first hinted rank is alone in its weight and has an item. */
+    uint32_t bits = TQ_LIKELY(ready->words) ? hinted(ready, 0) : 0;
+    uint32_t rank = bits ? (uint32_t)__builtin_ctz(bits) : next_hinted(ready, 0, ready->count);
+    if (TQ_LIKELY(bits && ready->alone >> rank & 1)) {
+        out->rank = rank;
+        out->item = tq_fifo_pop(ready->fifo[rank], cache, &out->upcoming);
+        if (TQ_LIKELY(out->item != TQ_NONE))
+            return true;
+    }
+    return take_from(ready, cache, rank, thorough, out);
 }
 
 bool tq_ready_glance(const struct tq_ready *ready)

@@ -57,6 +57,7 @@ struct tq_ready_level {
 struct tq_ready {
     uint32_t count;
     uint32_t words;
+    uint32_t alone; /* of the first word: ranks that share their weight with no other */
     tq_a64 *word;
     tq_a32 *open;
     struct tq_fifo **fifo; /* by rank */
@@ -93,8 +94,9 @@ struct tq_taken {
 };
 
 /* The first item of the first fifo that has one. thorough: also settle the hint of the only fifo there is to look
- * at when it is empty; before one goes to sleep. */
-struct tq_taken tq_ready_take(struct tq_ready *ready, struct tq_fifo_cache *cache, bool thorough);
+ * at when it is empty; before one goes to sleep. False: nothing, and out->item is TQ_NONE. */
+bool tq_ready_take(struct tq_ready *ready, struct tq_fifo_cache *cache, bool thorough,
+                   struct tq_taken *out);
 
 /* Is a look worth while? A hint that proves empty at a glance does not count; reads what a producer writes last, and
  * nothing that it is about to write. May be wrong either way. */

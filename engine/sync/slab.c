@@ -10,27 +10,32 @@ static uint64_t word_of(uint64_t old, uint32_t plus_one)
     return ((old >> 32) + 1) << 32 | plus_one;
 }
 
-static void push(struct tq_slab *slab, tq_a64 *top, uint32_t magazine)
+static struct tq_magazine *magazine_at(const struct tq_slab *slab, uint32_t name)
 {
-    struct tq_magazine *m = tq_slab_magazine_(slab, magazine);
+    return tq_arena_at(&slab->magazines, name - 1);
+}
+
+static void push(tq_a64 *top, struct tq_magazine *m)
+{
     uint64_t old = tq_load(top, relaxed);
     do
         tq_store(&m->next, (uint32_t)old, relaxed);
-    while (!tq_cas(top, &old, word_of(old, magazine), release, relaxed)); /* rel: O1, pairs pop */
+    while (!tq_cas(top, &old, word_of(old, m->name), release, relaxed)); /* rel: O1, pairs pop */
 }
 
-/* 0: bare. */
-static uint32_t pop(struct tq_slab *slab, tq_a64 *top)
+/* NULL: bare. */
+static struct tq_magazine *pop(struct tq_slab *slab, tq_a64 *top)
 {
     uint64_t old = tq_load(top, acquire); /* acq: O1, pairs push */
     while ((uint32_t)old) {
         /* The magazine may have been popped and filled anew by now: then `next` is nonsense and the tag
          * makes the CAS fail. */
-        uint32_t next = tq_load(&tq_slab_magazine_(slab, (uint32_t)old)->next, relaxed);
+        struct tq_magazine *m = magazine_at(slab, (uint32_t)old);
+        uint32_t next = tq_load(&m->next, relaxed);
         if (tq_cas(top, &old, word_of(old, next), acquire, acquire)) /* acq: O1 */
-            return (uint32_t)old;
+            return m;
     }
-    return 0;
+    return NULL;
 }
 
 bool tq_slab_init(struct tq_slab *slab, const struct tq_memory *memory,
@@ -59,18 +64,19 @@ void tq_slab_fini(struct tq_slab *slab)
     tq_arena_fini(&slab->magazines);
 }
 
-/* A magazine that never was; 0: out of memory. */
-static uint32_t new_magazine(struct tq_slab *slab)
+/* A magazine that never was; NULL: out of memory. */
+static struct tq_magazine *new_magazine(struct tq_slab *slab)
 {
     uint32_t i = tq_load(&slab->magazines_carved, relaxed);
     do
         if (!tq_arena_ensure(&slab->magazines, i, 1))
-            return 0;
+            return NULL;
     while (!tq_cas(&slab->magazines_carved, &i, i + 1, relaxed, relaxed));
-    struct tq_magazine *m = tq_slab_magazine_(slab, i + 1);
+    struct tq_magazine *m = magazine_at(slab, i + 1);
     tq_store(&m->next, 0, relaxed);
+    m->name = i + 1;
     m->count = 0;
-    return i + 1;
+    return m;
 }
 
 /* There is one more than I3 asks for, from a carving that failed or a cache that was detached: use it up. */
@@ -86,21 +92,21 @@ static bool take_ahead(struct tq_slab *slab)
 /* An attach brings three magazines of its own (I3), it does not take them from those who are there. */
 bool tq_slab_attach(struct tq_slab *slab, struct tq_slab_cache *cache)
 {
-    uint32_t three[3];
+    struct tq_magazine *three[3];
     for (int i = 0; i < 3; i++) {
-        three[i] = take_ahead(slab) ? pop(slab, &slab->empty) : 0;
+        three[i] = take_ahead(slab) ? pop(slab, &slab->empty) : NULL;
         if (!three[i])
             three[i] = new_magazine(slab);
         if (three[i])
             continue;
         tq_add(&slab->ahead, (uint32_t)i, relaxed);
         while (i--)
-            push(slab, &slab->empty, three[i]);
+            push(&slab->empty, three[i]);
         return false;
     }
     cache->loaded = three[0];
     cache->spare = three[1];
-    push(slab, &slab->empty, three[2]);
+    push(&slab->empty, three[2]);
     if (!slab->exact)
         tq_add(&slab->limit, 2 * slab->capacity, relaxed); /* I4 */
     return true;
@@ -108,10 +114,10 @@ bool tq_slab_attach(struct tq_slab *slab, struct tq_slab_cache *cache)
 
 void tq_slab_detach(struct tq_slab *slab, struct tq_slab_cache *cache)
 {
-    assert(tq_slab_magazine_(slab, cache->loaded)->count == 0);
-    assert(tq_slab_magazine_(slab, cache->spare)->count == 0);
-    push(slab, &slab->empty, cache->loaded);
-    push(slab, &slab->empty, cache->spare);
+    assert(cache->loaded->count == 0);
+    assert(cache->spare->count == 0);
+    push(&slab->empty, cache->loaded);
+    push(&slab->empty, cache->spare);
     tq_add(&slab->ahead, 3, relaxed);
     if (!slab->exact)
         tq_sub(&slab->limit, 2 * slab->capacity, relaxed);
@@ -133,7 +139,7 @@ static enum tq_slab_result carve(struct tq_slab *slab, struct tq_slab_cache *cac
         if (!tq_arena_ensure(&slab->objects, first, count))
             return TQ_SLAB_NOMEM;
     } while (!tq_cas(&slab->carved, &first, first + count, relaxed, relaxed));
-    struct tq_magazine *m = tq_slab_magazine_(slab, cache->loaded);
+    struct tq_magazine *m = cache->loaded;
     for (uint32_t i = 0; i < count; i++) {
         memset(tq_slab_at(slab, first + i), 0, slab->objects.object_size);
         m->object[count - 1 - i] = first + i; /* the lowest first */
@@ -148,10 +154,10 @@ static enum tq_slab_result grow(struct tq_slab *slab, struct tq_slab_cache *cach
     if (tq_load(&slab->carved, relaxed) >= tq_load(&slab->limit, relaxed))
         return TQ_SLAB_FULL;
     if (!take_ahead(slab)) {
-        uint32_t magazine = new_magazine(slab);
+        struct tq_magazine *magazine = new_magazine(slab);
         if (!magazine)
             return TQ_SLAB_NOMEM;
-        push(slab, &slab->empty, magazine);
+        push(&slab->empty, magazine);
     }
     enum tq_slab_result r = carve(slab, cache);
     if (r != TQ_SLAB_OK)
@@ -161,7 +167,7 @@ static enum tq_slab_result grow(struct tq_slab *slab, struct tq_slab_cache *cach
 
 static void swap_both(struct tq_slab_cache *cache)
 {
-    uint32_t loaded = cache->loaded;
+    struct tq_magazine *loaded = cache->loaded;
     cache->loaded = cache->spare;
     cache->spare = loaded;
 }
@@ -169,20 +175,20 @@ static void swap_both(struct tq_slab_cache *cache)
 enum tq_slab_result tq_slab_alloc_slow(struct tq_slab *slab, struct tq_slab_cache *cache,
                                        uint32_t *out_index)
 {
-    if (tq_slab_magazine_(slab, cache->loaded)->count == 0)
+    if (cache->loaded->count == 0)
         swap_both(cache);
-    struct tq_magazine *m = tq_slab_magazine_(slab, cache->loaded);
+    struct tq_magazine *m = cache->loaded;
     if (m->count == 0) {
-        uint32_t full = pop(slab, &slab->full);
+        struct tq_magazine *full = pop(slab, &slab->full);
         if (full) {
-            push(slab, &slab->empty, cache->loaded);
+            push(&slab->empty, cache->loaded);
             cache->loaded = full;
         } else {
             enum tq_slab_result r = grow(slab, cache);
             if (r != TQ_SLAB_OK)
                 return r;
         }
-        m = tq_slab_magazine_(slab, cache->loaded);
+        m = cache->loaded;
     }
     *out_index = m->object[--m->count];
     return TQ_SLAB_OK;
@@ -191,30 +197,29 @@ enum tq_slab_result tq_slab_alloc_slow(struct tq_slab *slab, struct tq_slab_cach
 bool tq_slab_free_slow(struct tq_slab *slab, struct tq_slab_cache *cache, uint32_t index)
 {
     bool shared = false;
-    if (tq_slab_magazine_(slab, cache->loaded)->count == slab->capacity)
+    if (cache->loaded->count == slab->capacity)
         swap_both(cache);
-    if (tq_slab_magazine_(slab, cache->loaded)->count == slab->capacity) {
-        push(slab, &slab->full, cache->loaded);
+    if (cache->loaded->count == slab->capacity) {
+        push(&slab->full, cache->loaded);
         cache->loaded = pop(slab, &slab->empty);
         assert(cache->loaded); /* I3 */
         shared = true;
     }
-    struct tq_magazine *m = tq_slab_magazine_(slab, cache->loaded);
+    struct tq_magazine *m = cache->loaded;
     m->object[m->count++] = index;
     if (slab->exact) { /* I4: a magazine of one, and it is full */
-        uint32_t empty = pop(slab, &slab->empty);
+        struct tq_magazine *empty = pop(slab, &slab->empty);
         assert(empty); /* I3 */
-        push(slab, &slab->full, cache->loaded);
+        push(&slab->full, cache->loaded);
         cache->loaded = empty;
         shared = true;
     }
     return shared;
 }
 
-static bool check_magazine(const struct tq_slab *slab, uint32_t plus_one, unsigned char *seen,
-                           uint32_t *free_count)
+static bool check_magazine(const struct tq_slab *slab, const struct tq_magazine *m,
+                           unsigned char *seen, uint32_t *free_count)
 {
-    const struct tq_magazine *m = tq_slab_magazine_(slab, plus_one);
     if (m->count > slab->capacity)
         return false;
     for (uint32_t i = 0; i < m->count; i++) {
@@ -225,21 +230,29 @@ static bool check_magazine(const struct tq_slab *slab, uint32_t plus_one, unsign
     return true;
 }
 
+/* `full` holds full ones, or (after a carving that the limit cut short) at least not empty ones. */
+static bool check_stack(const struct tq_slab *slab, const tq_a64 *top, bool empty,
+                        unsigned char *seen, uint32_t *free_count, uint32_t *magazines)
+{
+    uint32_t at = (uint32_t)tq_load(top, acquire);
+    while (at) {
+        const struct tq_magazine *m = magazine_at(slab, at);
+        if (++*magazines > tq_load(&slab->magazines_carved, relaxed) || m->name != at ||
+            empty != (m->count == 0) || !check_magazine(slab, m, seen, free_count))
+            return false;
+        at = tq_load(&m->next, relaxed);
+    }
+    return true;
+}
+
 bool tq_slab_check(const struct tq_slab *slab, const struct tq_slab_cache *const *caches,
                    uint32_t caches_count, unsigned char *seen, uint32_t *out_free)
 {
     uint32_t magazines = 0;
     *out_free = 0;
-    for (int which = 0; which < 2; which++) {
-        uint32_t at = (uint32_t)tq_load(which ? &slab->full : &slab->empty, acquire);
-        for (; at; at = tq_load(&tq_slab_magazine_(slab, at)->next, relaxed), magazines++) {
-            if (!check_magazine(slab, at, seen, out_free) ||
-                magazines > tq_load(&slab->magazines_carved, relaxed))
-                return false;
-            if (!which && tq_slab_magazine_(slab, at)->count)
-                return false;
-        }
-    }
+    if (!check_stack(slab, &slab->empty, true, seen, out_free, &magazines) ||
+        !check_stack(slab, &slab->full, false, seen, out_free, &magazines))
+        return false;
     for (uint32_t i = 0; i < caches_count; i++) {
         if (!caches[i]->loaded)
             continue;

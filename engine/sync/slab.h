@@ -55,7 +55,8 @@
 enum { TQ_MAGAZINE_MAX = 62 };
 
 struct tq_magazine {
-    tq_a32 next; /* in the depot: index + 1 of the one below */
+    tq_a32 next;   /* in the depot: index + 1 of the one below */
+    uint32_t name; /* its own index + 1 */
     uint32_t count;
     uint32_t object[TQ_MAGAZINE_MAX]; /* as many as the slab's magazines hold */
 };
@@ -75,8 +76,8 @@ struct tq_slab {
 
 /* One thread's share, after tq_slab_attach. */
 struct tq_slab_cache {
-    uint32_t loaded; /* magazine index + 1 */
-    uint32_t spare;
+    struct tq_magazine *loaded;
+    struct tq_magazine *spare;
 };
 
 struct tq_slab_shape {
@@ -108,11 +109,6 @@ enum tq_slab_result tq_slab_alloc_slow(struct tq_slab *slab, struct tq_slab_cach
 /* True: objects went to the depot, where others can get them. */
 bool tq_slab_free_slow(struct tq_slab *slab, struct tq_slab_cache *cache, uint32_t index);
 
-static inline struct tq_magazine *tq_slab_magazine_(const struct tq_slab *slab, uint32_t plus_one)
-{
-    return tq_arena_at(&slab->magazines, plus_one - 1);
-}
-
 static inline void *tq_slab_at(const struct tq_slab *slab, uint32_t index)
 {
     return tq_arena_at(&slab->objects, index);
@@ -121,7 +117,7 @@ static inline void *tq_slab_at(const struct tq_slab *slab, uint32_t index)
 static inline enum tq_slab_result tq_slab_alloc(struct tq_slab *slab, struct tq_slab_cache *cache,
                                                 uint32_t *out_index)
 {
-    struct tq_magazine *m = tq_slab_magazine_(slab, cache->loaded);
+    struct tq_magazine *m = cache->loaded;
     if (TQ_LIKELY(m->count)) {
         *out_index = m->object[--m->count];
         return TQ_SLAB_OK;
@@ -131,7 +127,7 @@ static inline enum tq_slab_result tq_slab_alloc(struct tq_slab *slab, struct tq_
 
 static inline bool tq_slab_free(struct tq_slab *slab, struct tq_slab_cache *cache, uint32_t index)
 {
-    struct tq_magazine *m = tq_slab_magazine_(slab, cache->loaded);
+    struct tq_magazine *m = cache->loaded;
     if (TQ_LIKELY(m->count < slab->capacity && !slab->exact)) {
         m->object[m->count++] = index;
         return false;
@@ -140,10 +136,9 @@ static inline bool tq_slab_free(struct tq_slab *slab, struct tq_slab_cache *cach
 }
 
 /* The index that the next but `ahead` alloc of this thread will give, to warm its line; or TQ_NONE. */
-static inline uint32_t tq_slab_upcoming(const struct tq_slab *slab,
-                                        const struct tq_slab_cache *cache, uint32_t ahead)
+static inline uint32_t tq_slab_upcoming(const struct tq_slab_cache *cache, uint32_t ahead)
 {
-    const struct tq_magazine *m = tq_slab_magazine_(slab, cache->loaded);
+    const struct tq_magazine *m = cache->loaded;
     return m->count > ahead ? m->object[m->count - 1 - ahead] : TQ_NONE;
 }
 

@@ -97,7 +97,7 @@ struct trq_leftover {
     uint32_t still_running;
     uint64_t
         dropped; /* jobs that waited; each ended as TRQ_WAS_DROPPED, on the thread that stops */
-    char running[240]; /* "HardWorker on tresque-0 since 12.3 s, ...": what still runs; cut */
+    char running[240]; /* "HardWorker on tresque-0, ...": what still runs; cut */
 };
 
 /* Take no job any more, let running handlers finish, end what waits as dropped (memory is all there is).
