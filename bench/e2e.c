@@ -2,8 +2,8 @@
  *
  * A run is some bursts. In a burst the producers submit BURST jobs between them as fast as they can, and
  * the burst ends when all have run; so nobody has more than BURST jobs waiting, and none needs a counter
- * that would cost it something. Pools stay up for a scenario; the implementations take turns, run by run,
- * and each comes first once in a while.
+ * that would cost it something. Pools stay up for a scenario, and the implementations take turns burst by
+ * burst: what else happens on the machine meanwhile meets all of them.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -96,6 +96,7 @@ struct entrant {
     void *self;
     struct work_tallies *tallies;
     uint64_t submitted;
+    double *ns, *cpu_ns; /* of all bursts, by run */
     double *m_jobs_per_s, *cpu_us;
 };
 
@@ -116,28 +117,32 @@ static void burst(struct entrant *e, uint64_t jobs)
             bench_die("%s: %llu of %llu jobs have not run for %d s", e->peer->name,
                       (unsigned long long)(e->submitted - ran), (unsigned long long)e->submitted,
                       STUCK_SECONDS);
-        sleep_ns(10000);
+        sleep_ns(50000); /* looking costs the workers a little, too */
     }
 }
 
-static void run(struct entrant *e, uint64_t jobs, double *out_m_jobs_per_s, double *out_cpu_us)
+/* One burst, timed. The others' threads get a moment to fall asleep first. */
+static void timed_burst(struct entrant *e, uint64_t jobs, unsigned run)
 {
+    sleep_ns(500000);
     work_use(e->tallies);
     int64_t cpu = cpu_ns(), t = now_ns();
-    for (uint64_t left = jobs; left > 0;) {
-        uint64_t n = left < BURST ? left : BURST;
-        burst(e, n);
-        left -= n;
-    }
-    t = now_ns() - t;
-    cpu = cpu_ns() - cpu;
-    *out_m_jobs_per_s = (double)jobs * 1e3 / (double)t;
-    *out_cpu_us = (double)cpu / 1e3 / (double)jobs;
+    burst(e, jobs);
+    e->ns[run] += (double)(now_ns() - t);
+    e->cpu_ns[run] += (double)(cpu_ns() - cpu);
 }
 
 static unsigned needs_of(const struct shape *shape)
 {
     return (shape->workers ? PEER_WORKERS : PEER_INLINE) | (shape->bulk ? PEER_BULK : PEER_SINGLE);
+}
+
+static double *numbers(size_t count)
+{
+    double *numbers = calloc(count, sizeof *numbers);
+    if (!numbers)
+        bench_die("out of memory");
+    return numbers;
 }
 
 static size_t entrants_start(struct entrant *entrants, const struct shape *shape,
@@ -155,11 +160,11 @@ static size_t entrants_start(struct entrant *entrants, const struct shape *shape
             .peer = peers[i],
             .self = peers[i]->start(&setup),
             .tallies = work_tallies_new(),
-            .m_jobs_per_s = calloc(options->runs, sizeof(double)),
-            .cpu_us = calloc(options->runs, sizeof(double)),
+            .ns = numbers(options->runs),
+            .cpu_ns = numbers(options->runs),
+            .m_jobs_per_s = numbers(options->runs),
+            .cpu_us = numbers(options->runs),
         };
-        if (!entrants[count].m_jobs_per_s || !entrants[count].cpu_us)
-            bench_die("out of memory");
         count++;
     }
     return count;
@@ -167,14 +172,21 @@ static size_t entrants_start(struct entrant *entrants, const struct shape *shape
 
 static void entrants_measure(struct entrant *entrants, size_t count, uint64_t jobs, unsigned runs)
 {
-    for (size_t i = 0; i < count; i++) { /* warm: memory, threads, tokens */
-        double unused;
-        run(&entrants[i], jobs < BURST ? jobs : BURST, &unused, &unused);
+    uint64_t warm = jobs < BURST ? jobs : BURST;
+    for (size_t i = 0; i < count; i++) { /* memory, threads, tokens */
+        timed_burst(&entrants[i], warm, 0);
+        entrants[i].ns[0] = entrants[i].cpu_ns[0] = 0;
     }
     for (unsigned r = 0; r < runs; r++)
-        for (size_t i = 0; i < count; i++) {
-            struct entrant *e = &entrants[(i + r) % count];
-            run(e, jobs, &e->m_jobs_per_s[r], &e->cpu_us[r]);
+        for (uint64_t left = jobs, n, turn = r; left > 0; left -= n, turn++) {
+            n = left < BURST ? left : BURST;
+            for (size_t i = 0; i < count; i++)
+                timed_burst(&entrants[(i + turn) % count], n, r);
+        }
+    for (size_t i = 0; i < count; i++)
+        for (unsigned r = 0; r < runs; r++) {
+            entrants[i].m_jobs_per_s[r] = (double)jobs * 1e3 / entrants[i].ns[r];
+            entrants[i].cpu_us[r] = entrants[i].cpu_ns[r] / 1e3 / (double)jobs;
         }
 }
 
@@ -265,6 +277,8 @@ static void run_shape(const struct shape *shape, const struct options *options)
         e->peer->stop(e->self);
         if (!work_is_right(e->tallies, e->submitted))
             report_wrong("e2e", shape->name, e->peer->name);
+        free(e->ns);
+        free(e->cpu_ns);
         free(e->m_jobs_per_s);
         free(e->cpu_us);
     }
