@@ -328,26 +328,32 @@ int tq_enqueue_by_name(struct trq_engine *engine, const char *worker,
     return finish_call(&c, out_id);
 }
 
-/* One job without options: the path that most calls take, straight through. */
+/* Nothing that would lead off the straight path. */
+static inline bool is_plain(const struct trq_opts *o)
+{
+    return !o || !(o->queue || o->channel || o->on_end || o->tag || o->wait_for_room.ns > 0);
+}
+
+/* One job without such options: the path that most calls take, straight through. */
 ALWAYS_INLINE int enqueue_plain(struct call *c, struct trq_job_id *out_id)
 {
     struct trq_engine *e = c->engine;
     uint32_t index = TQ_NONE;
     if (TQ_UNLIKELY(!tq_fifo_reserve(&e->segments, &c->local->segments, 1)))
-        return TRQ_ENOMEM;
+        return tq_error(c->error, TRQ_ENOMEM, "no memory for a queue to grow");
     c->queue = c->class->queue;
     int rc = make_job(c, 0, &index);
     if (TQ_UNLIKELY(rc < 0))
         return refuse(c, rc);
-    struct trq_job_id id = tq_job_id(e, index, tq_load(&tq_job_at(e, index)->word, relaxed));
+    if (out_id)
+        *out_id = tq_job_id(e, index, tq_load(&tq_job_at(e, index)->word, relaxed));
     if (TQ_UNLIKELY(tq_publish(e, c->local, c->queue, &index, 1) == 0)) {
         undo_job(c, index);
-        return TRQ_ESTOPPED;
+        return tq_error(c->error, TRQ_ESTOPPED, "the engine is stopping or has stopped");
     }
-    if (out_id)
-        *out_id = id;
     count_enqueued(c, 1);
-    tq_notify(e, c->local);
+    if (!c->opts || !c->opts->wake_later)
+        tq_notify(e, c->local);
     return TRQ_OK;
 }
 
@@ -367,7 +373,7 @@ ALWAYS_INLINE int enqueue(struct trq_engine *engine, const struct trq_worker *wo
     if (TQ_UNLIKELY(source->structs &&
                     (!declared || declared->struct_size != c.class->struct_size)))
         return tq_error(c.error, TRQ_EINVAL, "worker %.100s: not its struct", c.class->text);
-    if (TQ_LIKELY(source->count == 1 && !opts))
+    if (TQ_LIKELY(source->count == 1 && is_plain(opts)))
         return enqueue_plain(&c, out_ids);
     return finish_call(&c, out_ids);
 }

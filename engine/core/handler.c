@@ -52,6 +52,13 @@ const void *trq_job_inputs(struct trq_job *run, const struct trq_inputs *declare
     return run->local->scratch;
 }
 
+static inline bool same_text(const char *a, const char *b)
+{
+    while (*a && *a == *b) /* names are short: a call of strcmp costs more than it saves */
+        a++, b++;
+    return *a == *b;
+}
+
 /* A handler asks for the same few literals again and again: where it asked with this pointer last time, comparing the
  * text is all. */
 static inline bool get(const struct trq_job *run, const char *name, struct trq_value *out)
@@ -62,7 +69,7 @@ static inline bool get(const struct trq_job *run, const char *name, struct trq_v
     const struct tq_layout *layout = run->class->layout;
     uint32_t at = (uint32_t)((uintptr_t)name >> 2 ^ (uintptr_t)name >> 7) % TQ_NAMED;
     if (TQ_LIKELY(local->named[at].name == name && local->named[at].layout == layout &&
-                  strcmp(local->named[at].row->name, name) == 0))
+                  same_text(local->named[at].row->name, name)))
         return tq_inputs_get_row(layout, local->named[at].row, run->inputs, out);
     size_t size = strlen(name);
     const struct tq_row *row = tq_layout_find(layout, name, size);
