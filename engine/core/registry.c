@@ -108,8 +108,8 @@ static int unknown(struct trq_error *error, const char *kind, const char *name,
     size_t n = strlen(error->text);
     for (uint32_t i = 0; i < count; i++) {
         size_t room = sizeof error->text - n;
-        if (strlen(names[i]) + 6 > room) {
-            snprintf(error->text + n, room, "...");
+        if (strlen(names[i]) + sizeof ", , ..." > room) {
+            snprintf(error->text + n, room, "%s...", i ? ", " : "");
             break;
         }
         n += (size_t)snprintf(error->text + n, room, "%s%s", i ? ", " : "", names[i]);

@@ -321,12 +321,21 @@ uint64_t tq_fifo_depth(const struct tq_fifo *fifo)
 uint32_t tq_fifo_peek(const struct tq_fifo *fifo)
 {
     uint64_t head = tq_load(&fifo->head, acquire);
+    uint32_t g = generation_of(head);
     struct tq_segment *s = segment_at(fifo, low_of(head));
     uint64_t deq = tq_load(&s->deq, relaxed);
-    if (generation_of(deq) != generation_of(head) || low_of(deq) >= TQ_FIFO_CELLS)
+    if (generation_of(deq) == g && low_of(deq) >= TQ_FIFO_CELLS) {
+        uint64_t next = tq_load(&s->next, acquire);
+        if (generation_of(next) != g || low_of(next) == NIL || low_of(next) == CLOSED)
+            return TQ_NONE;
+        s = segment_at(fifo, low_of(next) - 1);
+        deq = tq_load(&s->deq, relaxed);
+        g = generation_of(deq);
+    }
+    if (generation_of(deq) != g || low_of(deq) >= TQ_FIFO_CELLS)
         return TQ_NONE;
     uint64_t cell = tq_load(&s->cell[low_of(deq)], acquire);
-    if (generation_of(cell) != generation_of(head) || low_of(cell) == TAKEN)
+    if (generation_of(cell) != g || low_of(cell) == TAKEN)
         return TQ_NONE;
     return low_of(cell) - 1;
 }
