@@ -49,7 +49,7 @@ int main(void)
     struct trq_engine *engine = NULL;
     struct trq_config config = trq_config_init();
     config.threads = 1;
-    config.sample_every = 1; /* every job's times; by default one in 16 */
+    config.sample_every = 1; /* every job's times; by default one in 32 */
     if (trq_engine_create(&config, &engine, &error) < 0 || trq_register(engine, &app, &error) < 0)
         return 1;
     struct step_in ins[20];
