@@ -1,0 +1,30 @@
+/* One line of input: a JSON object that describes a job.
+ *
+ *     {"worker":"Exec","inputs":{"argv":["sha256sum","/etc/hosts"]},"queue":"default"}
+ */
+#ifndef TQ_CLI_JOBLINE_H
+#define TQ_CLI_JOBLINE_H
+
+#include <jansson.h>
+
+#include <tresque/value.h>
+
+enum { TQ_WHY_SIZE = 400 };
+
+struct tq_jobline {
+    json_t *root;
+    const char *worker;
+    const char *queue; /* NULL: none given */
+    const json_t *inputs;
+    char *inputs_text; /* as a JSON object; terminated */
+};
+
+/* False: *out is untouched and `why`, of TQ_WHY_SIZE bytes, is the sentence.
+ * Owner:   end it with tq_jobline_fini; all strings live until then. */
+bool tq_jobline_parse(struct trq_str line, struct tq_jobline *out, char *why) TRQ_MUST_USE;
+void tq_jobline_fini(struct tq_jobline *jobline);
+
+/* Nothing but white space. */
+bool tq_jobline_blank(struct trq_str line);
+
+#endif
