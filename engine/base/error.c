@@ -4,22 +4,20 @@
 
 #include <tresque/version.h>
 
-int tq_verror(struct trq_error *error, int code, const char *format, va_list args)
+void tq_error_setv(struct trq_error *error, int code, const char *format, va_list args)
 {
-    if (error) {
-        error->code = code;
-        vsnprintf(error->text, sizeof error->text, format, args);
-    }
-    return code;
+    if (!error)
+        return;
+    error->code = code;
+    vsnprintf(error->text, sizeof error->text, format, args);
 }
 
-int tq_error(struct trq_error *error, int code, const char *format, ...)
+void tq_error_set(struct trq_error *error, int code, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    tq_verror(error, code, format, args);
+    tq_error_setv(error, code, format, args);
     va_end(args);
-    return code;
 }
 
 const char *trq_code_name(int code)

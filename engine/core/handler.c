@@ -8,18 +8,21 @@
 #include "engine/core/layout.h"
 #include "engine/core/run.h"
 
-static enum trq_end ended(struct trq_job *run, enum trq_end end, const char *format, va_list args)
+static void TRQ_PRINTF(2, 0) say(struct trq_job *run, const char *format, va_list args)
 {
-    if (run)
-        tq_verror(&run->error, 0, format ? format : "no reason was given", args);
-    return end;
+    if (!run)
+        return;
+    if (format)
+        tq_error_setv(&run->error, 0, format, args);
+    else
+        tq_error_set(&run->error, 0, "no reason was given");
 }
 
 enum trq_end trq_fail(struct trq_job *run, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    ended(run, TRQ_FAILED, format, args);
+    say(run, format, args);
     va_end(args);
     return TRQ_FAILED;
 }
@@ -28,7 +31,7 @@ enum trq_end trq_discard(struct trq_job *run, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    ended(run, TRQ_DISCARDED, format, args);
+    say(run, format, args);
     va_end(args);
     return TRQ_DISCARDED;
 }

@@ -198,7 +198,7 @@ static int parse(struct trq_str text, int depth_max, json_t **out_root, char *wh
 
 int tq_json_check(struct trq_str text, char *why, size_t why_size)
 {
-    json_t *root;
+    json_t *root = NULL;
     const int rc = parse(text, TQ_JSON_DEPTH_MAX - 1, &root, why, why_size);
     if (rc == TRQ_OK)
         json_decref(root);
@@ -307,7 +307,7 @@ int tq_json_parse_dict(const struct tq_memory *memory, struct trq_str text,
                        struct tq_json_dict *out, struct trq_error *error)
 {
     char why[TQ_JSON_WHY_SIZE];
-    json_t *root;
+    json_t *root = NULL;
     const int rc = parse(text, TQ_JSON_DEPTH_MAX, &root, why, sizeof why);
     if (rc < 0)
         return tq_error(error, rc, "%s", rc == TRQ_ENOMEM ? "JSON: out of memory" : why);

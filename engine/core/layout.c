@@ -319,6 +319,7 @@ static bool same_row(const struct trq_input *a, const struct trq_input *b)
     /* The bits of the number: a NaN is the same as itself here, and 0.0 another default than -0.0. */
     return a->type == b->type && a->required == b->required && a->offset == b->offset &&
            a->default_i64 == b->default_i64 &&
+           /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
            memcmp(&a->default_f64, &b->default_f64, sizeof a->default_f64) == 0 &&
            same_text(a->name, b->name) && same_text(a->default_str, b->default_str);
 }

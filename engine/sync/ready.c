@@ -37,7 +37,7 @@ struct tq_ready *tq_ready_create(const struct tq_memory *memory, struct tq_fifo 
     r->word = (tq_a64 *)(void *)(at += count * sizeof *r->fifo);
     r->open = (tq_a32 *)(void *)(at += words * sizeof *r->word);
     r->level_of = (uint32_t *)(void *)(at += words * sizeof *r->open);
-    r->level = (struct tq_ready_level *)(void *)(at += count * sizeof *r->level_of);
+    r->level = (struct tq_ready_level *)(void *)(at + count * sizeof *r->level_of);
     uint32_t levels = 0;
     for (uint32_t i = 0; i < count; i++) {
         r->fifo[i] = fifos[i];

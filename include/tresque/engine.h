@@ -61,7 +61,7 @@ struct trq_config {
     size_t stack_size;       /* of pool threads; 0: the system's default */
     struct trq_span spin;    /* how long one idle thread looks for work before it sleeps; 0: 15 us,
                                 and none if there are more threads than cores; negative: none */
-    uint32_t sample_every;   /* every n-th job is timed for the histograms; 0: 16; 1: all */
+    uint32_t sample_every;   /* every n-th job is timed for the histograms; 0: 32; 1: all */
     uint32_t reserved;       /* zero */
     void (*log)(void *host, enum trq_log_level level,
                 const char *text); /* any thread; NULL: none */
