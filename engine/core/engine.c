@@ -11,6 +11,7 @@
 #include "engine/base/cpus.h"
 #include "engine/base/error.h"
 #include "engine/base/sized.h"
+#include "engine/core/channel.h"
 #include "engine/core/stop.h"
 
 enum {

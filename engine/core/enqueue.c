@@ -6,6 +6,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/sized.h"
+#include "engine/core/channel.h"
 #include "engine/core/engine.h"
 #include "engine/core/publish.h"
 #include "engine/core/enqueue.h"
@@ -128,7 +129,7 @@ static void undo_job(const struct call *c, uint32_t index)
     struct tq_job *job = tq_job_at(e, index);
     uint32_t note = tq_load(&job->note, relaxed);
     if (note)
-        tq_note_undo(e, c->local, note);
+        tq_note_drop(e, c->local, note);
     tq_store(&job->note, 0, relaxed);
     tq_blocks_give(&e->blocks, &c->local->blocks, job);
     uint32_t generation = tq_word_generation(tq_load(&job->word, relaxed));

@@ -1,30 +1,7 @@
-/* Notes, and the channels that they end in.
- *
- * Channel. A stack of sent notes, pushed by whoever ends a job and taken whole by the one who drains, who turns it
- *          round: so a thread that is preempted in a push holds nobody up, and no cell has to be waited for. Room is a
- *          count that is taken at enqueue and given back when the event is delivered (or forgotten), so a push always
- *          has its note.
- * Ordering O1: push: CAS of head, release; drain: exchange, acquire: the note's event is visible.
- * Life     refs counts the owner and every note that names the channel; the last one frees it.
- */
 #include "engine/core/note.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
+#include "engine/core/channel.h"
 #include "engine/core/engine.h"
-
-#define CLOSED UINT32_MAX /* head of a channel that was destroyed */
-
-struct trq_channel {
-    TQ_ON_LINE tq_a32 head; /* note index + 1; 0: none; CLOSED */
-    TQ_ON_LINE tq_a32 room;
-    tq_a32 refs;
-    TQ_ON_LINE struct trq_engine *engine;
-    uint32_t first, last; /* the drainer's: taken, not yet delivered */
-    int fd;
-    struct trq_channel *next, *before; /* of the engine's channels, under `waiting` */
-};
 
 static inline uint64_t note_word(uint64_t old, enum tq_note_state state)
 {
@@ -36,38 +13,6 @@ struct tq_note *tq_note_at(const struct trq_engine *engine, uint32_t plus_one)
     return tq_slab_at(&engine->notes, plus_one - 1);
 }
 
-struct trq_engine *tq_channel_engine(const struct trq_channel *channel)
-{
-    return channel->engine;
-}
-
-/* ---- room, references ----------------------------------------------------------------------------------- */
-
-static bool take_room(struct trq_channel *channel)
-{
-    uint32_t room = tq_load(&channel->room, relaxed);
-    while (room)
-        if (tq_cas(&channel->room, &room, room - 1, acq_rel, relaxed))
-            return true;
-    return false;
-}
-
-static void unref(struct trq_channel *channel)
-{
-    if (tq_sub(&channel->refs, 1, acq_rel) != 1)
-        return;
-    close(channel->fd); /* not before: a sender may be about to write it */
-    tq_free(&channel->engine->memory, channel, sizeof *channel);
-}
-
-static void give_room(struct trq_channel *channel)
-{
-    struct trq_engine *engine = channel->engine;
-    tq_add(&channel->room, 1, acq_rel);
-    unref(channel);
-    tq_bell_ring(&engine->room);
-}
-
 static void free_note(struct trq_engine *engine, struct tq_local *local, uint32_t plus_one)
 {
     struct tq_note *note = tq_note_at(engine, plus_one);
@@ -76,24 +21,18 @@ static void free_note(struct trq_engine *engine, struct tq_local *local, uint32_
     tq_slab_free(&engine->notes, &local->notes, plus_one - 1);
 }
 
-/* ---- a note's life ---------------------------------------------------------------------------------------- */
-
 int tq_note_take(struct trq_engine *engine, struct tq_local *local, const struct trq_opts *opts,
                  uint32_t *out_note)
 {
-    if (opts->channel && !take_room(opts->channel))
+    if (opts->channel && !tq_channel_take_room(opts->channel))
         return TRQ_EFULL;
     uint32_t index;
     enum tq_slab_result r = tq_slab_alloc(&engine->notes, &local->notes, &index);
     if (r != TQ_SLAB_OK) {
-        if (opts->channel) {
-            tq_add(&opts->channel->room, 1, acq_rel);
-            tq_bell_ring(&engine->room); /* somebody may have found it full meanwhile */
-        }
+        if (opts->channel)
+            tq_channel_give_room(opts->channel);
         return r == TQ_SLAB_FULL ? TRQ_EFULL : TRQ_ENOMEM;
     }
-    if (opts->channel)
-        tq_add(&opts->channel->refs, 1, relaxed);
     struct tq_note *note = tq_note_at(engine, index + 1);
     tq_store(&note->channel, opts->channel, relaxed);
     note->on_end = opts->on_end;
@@ -110,37 +49,12 @@ void tq_note_arm(struct trq_engine *engine, uint32_t plus_one, struct trq_job_id
     tq_store(&note->word, note_word(tq_load(&note->word, relaxed), TQ_NOTE_ARMED), release);
 }
 
-static void drop_note(struct trq_engine *engine, struct tq_local *local, uint32_t plus_one)
+void tq_note_drop(struct trq_engine *engine, struct tq_local *local, uint32_t plus_one)
 {
     struct trq_channel *channel = tq_load(&tq_note_at(engine, plus_one)->channel, relaxed);
     free_note(engine, local, plus_one);
     if (channel)
-        give_room(channel);
-}
-
-void tq_note_undo(struct trq_engine *engine, struct tq_local *local, uint32_t plus_one)
-{
-    drop_note(engine, local, plus_one);
-}
-
-static void push_to_channel(struct trq_engine *engine, struct tq_local *local, uint32_t plus_one)
-{
-    struct tq_note *note = tq_note_at(engine, plus_one);
-    struct trq_channel *channel = tq_load(&note->channel, relaxed);
-    /* The drainer may deliver the note, and the owner destroy the channel, before we have written its fd. */
-    tq_add(&channel->refs, 1, relaxed);
-    uint32_t head = tq_load(&channel->head, relaxed);
-    do {
-        if (head == CLOSED) {
-            drop_note(engine, local, plus_one);
-            unref(channel);
-            return;
-        }
-        note->next = head;
-    } while (!tq_cas(&channel->head, &head, plus_one, release, relaxed)); /* rel: O1 */
-    if (head == 0)
-        eventfd_write(channel->fd, 1);
-    unref(channel);
+        tq_channel_give_room(channel);
 }
 
 void tq_note_send(struct trq_engine *engine, struct tq_local *local, uint32_t plus_one,
@@ -150,7 +64,7 @@ void tq_note_send(struct trq_engine *engine, struct tq_local *local, uint32_t pl
     uint64_t word = tq_load(&note->word, acquire);
     if ((word & UINT32_MAX) != TQ_NOTE_ARMED ||
         !tq_cas(&note->word, &word, note_word(word, TQ_NOTE_SENT), acq_rel, acquire)) {
-        drop_note(engine, local, plus_one); /* forgotten */
+        tq_note_drop(engine, local, plus_one); /* forgotten */
         return;
     }
     void *tag = note->event.tag;
@@ -163,158 +77,18 @@ void tq_note_send(struct trq_engine *engine, struct tq_local *local, uint32_t pl
         local->in_callback = nested;
     }
     if (tq_load(&note->channel, relaxed))
-        push_to_channel(engine, local, plus_one);
+        tq_channel_push(engine, local, plus_one);
     else
         free_note(engine, local, plus_one);
 }
 
-/* ---- channels ----------------------------------------------------------------------------------------------- */
-
-int trq_channel_create(struct trq_engine *engine, uint32_t events_max, struct trq_channel **out)
+bool tq_note_forget(struct trq_engine *engine, uint32_t plus_one, uint64_t slot,
+                    const struct trq_channel *channel)
 {
-    if (!engine || !out || events_max == 0 || events_max > 1u << 20)
-        return TRQ_EINVAL;
-    if (!tq_is_open(engine))
-        return TRQ_ESTOPPED;
-    struct trq_channel *c = tq_alloc(&engine->memory, sizeof *c, TQ_LINE);
-    if (!c)
-        return TRQ_ENOMEM;
-    c->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (c->fd < 0) {
-        tq_free(&engine->memory, c, sizeof *c);
-        return TRQ_ENOMEM;
-    }
-    c->engine = engine;
-    tq_store(&c->room, events_max, relaxed);
-    tq_store(&c->refs, 1, relaxed);
-    pthread_mutex_lock(&engine->waiting);
-    c->next = engine->channels;
-    if (c->next)
-        c->next->before = c;
-    engine->channels = c;
-    pthread_mutex_unlock(&engine->waiting);
-    *out = c;
-    return TRQ_OK;
-}
-
-int trq_channel_fd(const struct trq_channel *channel)
-{
-    return channel ? channel->fd : TRQ_EINVAL;
-}
-
-/* All that was sent, behind what was taken before, the oldest first. */
-static void take_sent(struct trq_channel *channel)
-{
-    uint32_t newest = tq_swap(&channel->head, 0, acquire); /* acq: O1 */
-    if (!newest)
-        return;
-    uint32_t oldest = 0;
-    for (uint32_t at = newest; at;) {
-        struct tq_note *note = tq_note_at(channel->engine, at);
-        uint32_t older = note->next;
-        note->next = oldest; /* turned round: the one that was sent after it */
-        oldest = at;
-        at = older;
-    }
-    if (channel->first)
-        tq_note_at(channel->engine, channel->last)->next = oldest;
-    else
-        channel->first = oldest;
-    channel->last = newest;
-}
-
-int trq_channel_drain(struct trq_channel *channel, struct trq_event *out_events, int events_max)
-{
-    if (!channel || events_max < 0 || (events_max && !out_events))
-        return TRQ_EINVAL;
-    if (tq_is_forked(channel->engine))
-        return TRQ_ESTOPPED;
-    struct tq_local *local = tq_local_of(channel->engine);
-    if (!local)
-        return TRQ_ENOMEM;
-    /* Emptied first: who sends after take_sent finds the stack empty and writes again. */
-    eventfd_t unused;
-    eventfd_read(channel->fd, &unused);
-    take_sent(channel);
-    int n = 0;
-    for (; n < events_max && channel->first; n++) {
-        uint32_t at = channel->first;
-        struct tq_note *note = tq_note_at(channel->engine, at);
-        channel->first = note->next;
-        out_events[n] = note->event;
-        drop_note(channel->engine, local, at);
-    }
-    if (channel->first)
-        eventfd_write(channel->fd, 1);
-    return n;
-}
-
-int trq_channel_forget(struct trq_channel *channel, struct trq_job_id id)
-{
-    if (!channel)
-        return TRQ_EINVAL;
-    struct trq_engine *engine = channel->engine;
-    if (tq_is_forked(engine))
-        return TRQ_ESTOPPED;
-    struct tq_job *job = tq_job_by_id(engine, id);
-    if (!job)
-        return TRQ_GONE;
-    uint32_t plus_one = tq_load(&job->note, acquire);
-    if (!plus_one)
-        return TRQ_GONE;
     struct tq_note *note = tq_note_at(engine, plus_one);
     uint64_t word = tq_load(&note->word, acquire);
     /* Slot and channel are those of the note's present life if the word has not changed when the CAS succeeds. */
-    if ((word & UINT32_MAX) != TQ_NOTE_ARMED || tq_load(&note->slot, relaxed) != id.slot ||
-        tq_load(&note->channel, relaxed) != channel ||
-        !tq_cas(&note->word, &word, note_word(word, TQ_NOTE_FORGOTTEN), acq_rel, acquire))
-        return TRQ_GONE;
-    return TRQ_OK;
-}
-
-/* The owner lets go: what was sent and what is still to be sent concerns nobody any more. */
-static void let_go(struct trq_channel *channel, struct tq_local *local)
-{
-    take_sent(channel);
-    uint32_t late = tq_swap(&channel->head, CLOSED, acquire);
-    while (late) {
-        uint32_t next = tq_note_at(channel->engine, late)->next;
-        drop_note(channel->engine, local, late);
-        late = next;
-    }
-    while (channel->first) {
-        uint32_t at = channel->first;
-        channel->first = tq_note_at(channel->engine, at)->next;
-        drop_note(channel->engine, local, at);
-    }
-}
-
-void trq_channel_destroy(struct trq_channel *channel)
-{
-    if (!channel || tq_is_forked(channel->engine))
-        return;
-    struct trq_engine *engine = channel->engine;
-    struct tq_local *local = tq_local_of(engine);
-    if (!local)
-        return; /* the engine's end frees it */
-    pthread_mutex_lock(&engine->waiting);
-    if (channel->before)
-        channel->before->next = channel->next;
-    else
-        engine->channels = channel->next;
-    if (channel->next)
-        channel->next->before = channel->before;
-    pthread_mutex_unlock(&engine->waiting);
-    let_go(channel, local);
-    unref(channel);
-}
-
-void tq_channels_destroy(struct trq_engine *engine)
-{
-    while (engine->channels) {
-        struct trq_channel *channel = engine->channels;
-        engine->channels = channel->next;
-        close(channel->fd);
-        tq_free(&engine->memory, channel, sizeof *channel);
-    }
+    return (word & UINT32_MAX) == TQ_NOTE_ARMED && tq_load(&note->slot, relaxed) == slot &&
+           tq_load(&note->channel, relaxed) == channel &&
+           tq_cas(&note->word, &word, note_word(word, TQ_NOTE_FORGOTTEN), acq_rel, acquire);
 }

@@ -40,17 +40,15 @@ int tq_note_take(struct trq_engine *engine, struct tq_local *local, const struct
                  uint32_t *out_note);
 /* Before the job is published. */
 void tq_note_arm(struct trq_engine *engine, uint32_t note, struct trq_job_id id);
-/* The job never was. */
-void tq_note_undo(struct trq_engine *engine, struct tq_local *local, uint32_t note);
+/* Nobody is to be told: the job never was, or the event has been delivered or forgotten. Its room goes back. */
+void tq_note_drop(struct trq_engine *engine, struct tq_local *local, uint32_t note);
+/* trq_channel_forget, for the job of that slot. False: it was sent already, or is another job's. */
+bool tq_note_forget(struct trq_engine *engine, uint32_t note, uint64_t slot,
+                    const struct trq_channel *channel);
 /* The job has ended: tell. */
 void tq_note_send(struct trq_engine *engine, struct tq_local *local, uint32_t note,
                   const struct trq_event *event, const struct trq_error *error);
 
 struct tq_note *tq_note_at(const struct trq_engine *engine, uint32_t plus_one);
-
-struct trq_engine *tq_channel_engine(const struct trq_channel *channel);
-
-/* At the end of an engine, when nobody else is there. */
-void tq_channels_destroy(struct trq_engine *engine);
 
 #endif
