@@ -36,6 +36,14 @@ static void unlist(struct tq_child *child)
     pthread_mutex_unlock(&mutex);
 }
 
+bool tq_children_running(void)
+{
+    pthread_mutex_lock(&mutex);
+    const bool any = running != NULL;
+    pthread_mutex_unlock(&mutex);
+    return any;
+}
+
 void tq_children_terminate(void)
 {
     pthread_mutex_lock(&mutex);

@@ -29,6 +29,8 @@ int tq_child_start(struct tq_child *child, char *const *argv, char *const *envir
 /* Close what is still open, wait for its end; returns its status as waitpid gives it. */
 int tq_child_end(struct tq_child *child);
 
+/* Does any run now? */
+bool tq_children_running(void);
 /* Send SIGTERM to all that run, and to what they started. */
 void tq_children_terminate(void);
 

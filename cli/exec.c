@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/capture.h"
@@ -22,7 +22,8 @@ enum {
     READ_SIZE = 64 * 1024,
     /* After the program has ended, what it left in a pipe is read; not what programs that it left behind
      * go on to write. A pipe holds at most this by the system's default. */
-    LEFT_IN_PIPE_MAX = 1024 * 1024
+    LEFT_IN_PIPE_MAX = 1024 * 1024,
+    START_TRIES = 100
 };
 
 /* ---- inputs ---------------------------------------------------------------------------------------- */
@@ -301,13 +302,30 @@ static enum trq_end end_of(struct trq_job *job, int status, struct tq_capture *c
     return TRQ_DONE;
 }
 
+static bool is_shortage(int rc)
+{
+    return rc == EMFILE || rc == ENFILE || rc == EAGAIN;
+}
+
+/* Where descriptors or processes are few, more threads than they allow must not make jobs die: what the
+ * others hold comes back as they end. Gives up when nothing runs that could give any back. */
+static int start(struct tq_child *child, const struct program *program)
+{
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    for (int tries = 0;; tries++) {
+        const int rc = tq_child_start(child, program->argv, program->environment,
+                                      program->directory, program->input.size > 0);
+        if (!is_shortage(rc) || (tries >= START_TRIES && !tq_children_running()))
+            return rc;
+        nanosleep(&pause, NULL);
+    }
+}
+
 static enum trq_end run_program(struct trq_job *job, const struct program *program)
 {
     struct tq_capture *capture = tq_capture_begin(trq_job_self(job));
     struct tq_child child;
-    const bool with_input = program->input.size > 0;
-    const int rc =
-        tq_child_start(&child, program->argv, program->environment, program->directory, with_input);
+    const int rc = start(&child, program);
     if (rc)
         return fail_start(job, program, rc);
     talk(&child, program->input, capture);

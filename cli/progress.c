@@ -104,8 +104,6 @@ bool tq_progress_start(struct tq_progress *progress)
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&progress->mutex, NULL);
     progress->ending = false;
-    if (progress->bar)
-        draw(progress);
     const int rc = pthread_create(&progress->thread, NULL, tick_on, progress);
     if (rc)
         tq_say("tresque: cannot start a thread: %s", strerrordesc_np(rc));

@@ -66,7 +66,7 @@ ok '--progress never does not' silent
 plain run --progress auto "$dir/many"
 ok 'auto does not where there is no terminal' silent
 yes bad | head -n 3 | "$TRESQUE" run --progress always >"$dir/out" 2>"$dir/err"
-ok 'a message does not run into the bar' test "$(tr '\r' '\n' <"$dir/err" | grep -c 'K-:[123]: not JSON')" -eq 3
+ok 'a message does not run into the bar' test "$(tr '\r' '\n' <"$dir/err" | grep -Ec '(^|K)-:[123]: not JSON')" -eq 3
 
 # Descriptors 0 to 2 that are closed must not be taken by files of ours.
 "$TRESQUE" run --summary json --output "$dir/ended" "$dir/three" --weight urgent=500 <&- >&- 2>&-
