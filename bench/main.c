@@ -19,7 +19,7 @@ static const char usage[] =
     "       tresque-bench --list\n"
     "\n"
     "  NAME         a benchmark, a scenario, or BENCH/SCENARIO; without one, all of them\n"
-    "  --runs N     runs of each implementation, in turns with the others (5)\n"
+    "  --runs N     runs of each implementation, in turns with the others (9)\n"
     "  --peer NAME  only this beside ours; may be given again; `none`: ours alone\n"
     "  --jobs N     jobs of one run\n"
     "  --json FILE  one line per scenario and implementation\n"
@@ -157,7 +157,7 @@ int main(int argc, char **argv)
         option(&options, &json_path, argv, &i);
     }
     if (options.runs == 0)
-        options.runs = options.tiny ? 1 : 5;
+        options.runs = options.tiny ? 1 : 9;
 
     /* Waiting for the end of a run is a series of short sleeps: let them be short. */
     prctl(PR_SET_TIMERSLACK, 1);
