@@ -157,7 +157,7 @@ int trq_engine_stop(struct trq_engine *engine, struct trq_span at_most, struct t
     else
         name_running(engine, &left);
     pthread_mutex_unlock(&engine->stopping);
-    if (!ended)
+    if (left.still_running)
         tq_log(engine, TRQ_LOG_WARNING, "stop: still running: %.200s", left.running);
     if (out)
         tq_sized_write(out, &left, sizeof left);
