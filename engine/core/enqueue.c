@@ -162,8 +162,7 @@ static int make_jobs(const struct call *c, uint32_t *items)
 static inline void count_enqueued(const struct call *c, size_t count)
 {
     struct tq_tally *tally = tq_local_tally(c->local, c->class->number);
-    if (TQ_LIKELY(tally != NULL))
-        tq_count(&tally->count[TQ_COUNT_enqueued], count);
+    tq_class_count(c->class, tally, TQ_COUNT_enqueued, count);
 }
 
 static int publish_jobs(const struct call *c, const uint32_t *items)

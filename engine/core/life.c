@@ -23,8 +23,7 @@ void tq_job_drop(struct trq_engine *engine, struct tq_local *local, uint32_t ind
         .attempts = job->begun,
     };
     struct tq_tally *tally = tq_local_tally(local, job->worker);
-    if (tally)
-        tq_count(&tally->count[TQ_COUNT_dropped], 1);
+    tq_class_count(engine->registry.classes[job->worker], tally, TQ_COUNT_dropped, 1);
     tq_add(&engine->dropped, 1, release);
     uint32_t note = tq_job_release(engine, local, index);
     tq_job_tell(engine, local, note, old, &event, NULL);

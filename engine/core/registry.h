@@ -43,6 +43,7 @@ struct tq_class {
     uint32_t number;
     uint32_t struct_size;
     uint32_t state_size;
+    tq_a64 shared[TQ_COUNTERS]; /* counts of threads that had no memory for their own */
     char app[TQ_NAME_MAX + 1];
     char text[TQ_NAME_MAX + 1];
     struct tq_class *next; /* of the same application */
@@ -68,6 +69,16 @@ struct tq_registry {
     tq_a32 queues_count;
     tq_a32 classes_count;
 };
+
+/* tally: the thread's own of that class; NULL: it could not be had. */
+static inline void tq_class_count(struct tq_class *class, struct tq_tally *tally,
+                                  enum tq_counter which, uint64_t n)
+{
+    if (TQ_LIKELY(tally != NULL))
+        tq_count(&tally->count[which], n);
+    else
+        tq_add(&class->shared[which], n, relaxed);
+}
 
 int tq_registry_init(struct trq_engine *engine);
 void tq_registry_fini(struct trq_engine *engine);

@@ -170,8 +170,7 @@ void tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread 
     if (TQ_LIKELY(job->begun < UINT16_MAX))
         job->begun++;
     struct tq_tally *tally = tq_local_tally(local, run.class->number);
-    if (TQ_LIKELY(tally != NULL))
-        tq_count(&tally->count[TQ_COUNT_started], 1);
+    tq_class_count(run.class, tally, TQ_COUNT_started, 1);
     local->running = &run;
     enum trq_end end = call_handler(&run);
     local->running = NULL;
@@ -179,13 +178,11 @@ void tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread 
 
     int64_t waited = run.started ? run.started - (int64_t)(enqueued >> 1) : 0;
     int64_t ran = timed ? tq_clock_mono(&engine->clock) - run.started : 0;
-    if (TQ_LIKELY(tally != NULL)) {
-        tq_count(&tally->count[counter_of[end]], 1);
-        if (end == TRQ_FAILED)
-            tq_count(&tally->count[TQ_COUNT_failed], 1);
-        if (timed)
-            time_run(&run, tally, waited, ran);
-    }
+    tq_class_count(run.class, tally, counter_of[end], 1);
+    if (end == TRQ_FAILED)
+        tq_class_count(run.class, tally, TQ_COUNT_failed, 1);
+    if (timed && tally)
+        time_run(&run, tally, waited, ran);
     if (TQ_UNLIKELY(end == TRQ_REQUEUED))
         requeue(&run, enqueued);
     else

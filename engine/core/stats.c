@@ -21,6 +21,10 @@ static void add_tally(const struct tq_tally *tally, struct trq_worker_stats *out
 static void add_class(struct trq_engine *e, uint32_t class, struct trq_worker_stats *out,
                       struct tq_timings *timings)
 {
+    const struct tq_class *c = e->registry.classes[class];
+#define ADD(name, sentence) out->name += tq_load(&c->shared[TQ_COUNT_##name], relaxed);
+    TRQ_COUNTERS(ADD)
+#undef ADD
     const struct tq_local *local = tq_load(&e->locals, acquire);
     for (; local; local = tq_load(&local->older, relaxed)) {
         const struct tq_tally *chunk = tq_load(&local->tallies[class / TQ_TALLY_CHUNK], acquire);
