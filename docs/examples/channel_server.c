@@ -224,7 +224,10 @@ static void job_ended(struct server *server, const struct trq_event *event)
         snprintf(text, sizeof text, "%" PRId64, result);
         answer(c, 200, text);
     } else {
+        /* The beginning of the text of a failure; a job that was dropped has none. */
         snprintf(text, sizeof text, "%.*s", (int)event->result_size, (const char *)event->result);
+        if (!event->result_size)
+            snprintf(text, sizeof text, "%s", trq_outcome_name(event->outcome));
         answer(c, 500, text);
     }
     if (!server->stop)
