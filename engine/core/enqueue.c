@@ -21,6 +21,7 @@ struct call {
     const struct tq_source *source;
     const struct trq_opts *opts; /* may be NULL */
     struct trq_error *error;     /* may be NULL */
+    uint64_t now; /* of several jobs: the stamp of all that are not timed; 0: read the clock */
 };
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -73,7 +74,7 @@ ALWAYS_INLINE uint64_t stamp(const struct call *c)
 {
     const struct tq_clock *clock = &c->engine->clock;
     if (TQ_LIKELY(--c->local->sample_in))
-        return (uint64_t)tq_clock_coarse(clock) << 1;
+        return c->now ? c->now : (uint64_t)tq_clock_coarse(clock) << 1;
     c->local->sample_in = c->engine->sample_every;
     return (uint64_t)tq_clock_mono(clock) << 1 | 1;
 }
@@ -302,6 +303,7 @@ static int finish_call(struct call *c, struct trq_job_id *out_ids)
     size_t size = 2 * count * sizeof *items;
     if (count > ON_STACK && !(items = tq_alloc_raw(&e->memory, size, sizeof *items)))
         return tq_error(c->error, TRQ_ENOMEM, "no memory for %zu jobs", count);
+    c->now = (uint64_t)tq_clock_coarse(&e->clock) << 1;
     /* A stop waits for calls with several jobs: some may be in the queue when it is closed, and then this
      * thread still has to drop the others. */
     tq_add(&e->bulks, 1, seq_cst);

@@ -55,6 +55,8 @@ const void *trq_job_inputs(struct trq_job *run, const struct trq_inputs *declare
     return run->local->scratch;
 }
 
+enum { ROWS_BY_ADDRESS = 6 }; /* then hashing is quicker */
+
 static inline bool same_text(const char *a, const char *b)
 {
     while (*a && *a == *b) /* names are short: a call of strcmp costs more than it saves */
@@ -62,14 +64,18 @@ static inline bool same_text(const char *a, const char *b)
     return *a == *b;
 }
 
-/* A handler asks for the same few literals again and again: where it asked with this pointer last time, comparing the
- * text is all. */
+/* A handler asks for the same few literals again and again. Often the linker has made one of them and of the name in the
+ * declaration, which never changes: the address is enough. Else, where it asked with this pointer last time, comparing
+ * the text is all. */
 static inline bool get(const struct trq_job *run, const char *name, struct trq_value *out)
 {
     if (TQ_UNLIKELY(!name))
         return false;
     struct tq_local *local = run->local;
     const struct tq_layout *layout = run->class->layout;
+    for (uint32_t i = 0; i < layout->row_count && i < ROWS_BY_ADDRESS; i++)
+        if (layout->row[i].declared == name)
+            return tq_inputs_get_row(layout, &layout->row[i], run->inputs, out);
     uint32_t at = (uint32_t)((uintptr_t)name >> 2 ^ (uintptr_t)name >> 7) % TQ_NAMED;
     if (TQ_LIKELY(local->named[at].name == name && local->named[at].layout == layout &&
                   same_text(local->named[at].row->name, name)))

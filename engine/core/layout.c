@@ -233,6 +233,7 @@ static void add_row(struct tq_layout *layout, const struct trq_input *from, char
 {
     const uint32_t index = layout->row_count++;
     struct tq_row *row = &layout->row[index];
+    row->declared = from->name;
     row->name = keep(texts, from->name);
     row->name_size = (uint32_t)strlen(row->name);
     row->words = tq_name_words(row->name, row->name_size);

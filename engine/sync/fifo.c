@@ -160,6 +160,9 @@ static enum append append(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uin
 static uint32_t fill(struct tq_segment *s, uint32_t generation, uint32_t ticket,
                      const uint32_t *items, uint32_t count)
 {
+    /* The lines were another core's, in another life: ask for all of them at once. */
+    for (uint32_t i = 0; i < count; i += TQ_LINE / sizeof(tq_a64))
+        TQ_PREFETCH_WRITE(&s->cell[ticket + i]);
     for (uint32_t i = 0; i < count; i++) {
         tq_a64 *cell = &s->cell[ticket + i];
         uint64_t seen = tq_load(cell, relaxed);
@@ -273,8 +276,8 @@ uint32_t tq_fifo_pop_slow(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uin
             continue;
         if (TQ_UNLIKELY(low_of(cell) == TAKEN))
             continue;
-        if (d + 1 < TQ_FIFO_CELLS) {
-            uint64_t ahead = tq_load(&s->cell[d + 1], relaxed);
+        if (d + TQ_FIFO_AHEAD < TQ_FIFO_CELLS) {
+            uint64_t ahead = tq_load(&s->cell[d + TQ_FIFO_AHEAD], relaxed);
             if (generation_of(ahead) == g && low_of(ahead) != TAKEN)
                 *out_upcoming = low_of(ahead) - 1;
         }

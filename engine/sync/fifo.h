@@ -83,6 +83,9 @@ struct tq_segment {
     TQ_ON_LINE tq_a64 cell[TQ_FIFO_CELLS];
 };
 
+/* How far ahead a pop looks, so that the line of a job is on its way while the two before it run. */
+enum { TQ_FIFO_AHEAD = TQ_FIFO_CELLS > 8 ? 3 : 1 };
+
 enum { TQ_SEGMENTS_SHIFT = 6 }; /* the slab's chunks have 1 << 6 segments */
 
 struct tq_fifo {
@@ -154,18 +157,18 @@ static inline uint32_t tq_fifo_push_one(struct tq_fifo *fifo, struct tq_fifo_cac
 
 uint32_t tq_fifo_pop_slow(struct tq_fifo *fifo, struct tq_fifo_cache *cache,
                           uint32_t *out_upcoming);
-/* TQ_NONE: empty. *out_upcoming: what the next pop will probably give, to warm its line; or TQ_NONE. */
+/* TQ_NONE: empty. *out_upcoming: what a pop soon will probably give, to warm its line; or TQ_NONE. */
 static inline uint32_t tq_fifo_pop(struct tq_fifo *fifo, struct tq_fifo_cache *cache,
                                    uint32_t *out_upcoming)
 {
     uint64_t head = tq_load(&fifo->head, acquire); /* acq: O3 */
     struct tq_segment *s = tq_segment_at(fifo, (uint32_t)head);
     uint64_t deq = tq_load(&s->deq, relaxed);
-    if (TQ_LIKELY(deq - (head >> 32 << 32) < TQ_FIFO_CELLS - 1)) {
+    if (TQ_LIKELY(deq - (head >> 32 << 32) < TQ_FIFO_CELLS - TQ_FIFO_AHEAD)) {
         uint64_t cell = tq_load(&s->cell[(uint32_t)deq], seq_cst); /* acq: O1 */
         if (TQ_LIKELY(cell >> 32 == head >> 32 && (uint32_t)cell != TQ_FIFO_TAKEN &&
                       tq_cas(&s->deq, &deq, deq + 1, relaxed, relaxed))) {
-            uint64_t ahead = tq_load(&s->cell[(uint32_t)deq + 1], relaxed);
+            uint64_t ahead = tq_load(&s->cell[(uint32_t)deq + TQ_FIFO_AHEAD], relaxed);
             *out_upcoming = ahead >> 32 == head >> 32 && (uint32_t)ahead != TQ_FIFO_TAKEN
                                 ? (uint32_t)ahead - 1
                                 : TQ_NONE;

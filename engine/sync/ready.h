@@ -89,7 +89,7 @@ static inline void tq_ready_mark(struct tq_ready *ready, uint32_t rank)
 struct tq_taken {
     uint32_t item; /* TQ_NONE: nothing */
     uint32_t rank;
-    uint32_t upcoming; /* likely the next item of that fifo; or TQ_NONE */
+    uint32_t upcoming; /* likely an item of that fifo soon; or TQ_NONE */
     bool wake;         /* a hint was restored: somebody else may have gone to sleep over it */
 };
 
