@@ -1,5 +1,6 @@
 #include "engine/core/stop.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,7 +91,7 @@ static bool wait_for_threads(struct trq_engine *e, int64_t deadline)
     tq_bell_leave(&e->quiet);
     /* Calls that push several jobs: they do not block. */
     while (tq_load(&e->bulks, acquire))
-        tq_pause();
+        sched_yield();
     return threads_have_ended(e);
 }
 

@@ -54,8 +54,8 @@ TRQ_API int trq_channel_fd(const struct trq_channel *channel);
 /* Up to events_max events, in the order of their ends; returns how many. One thread at a time. */
 TRQ_API int trq_channel_drain(struct trq_channel *channel, struct trq_event *out_events,
                               int events_max);
-/* The connection died: TRQ_OK, no event of that job will come (the job runs all the same, and its on_end is
- * not called); TRQ_GONE: it is in the channel already, or never was to be: drain.
+/* The connection died: TRQ_OK, no event of that job will come (the job runs all the same, and its on_end is not
+ * called); TRQ_GONE: its event is in the channel or on its way there, or it never was to come: drain.
  * Threads: any; lock-free. */
 TRQ_API int trq_channel_forget(struct trq_channel *channel, struct trq_job_id id);
 /* Jobs that are still to tell it something tell nobody. NULL is fine. Not while another thread is in a call

@@ -26,6 +26,18 @@ struct trq_app {
     const struct trq_queue *queues;          /* ended by one whose name is NULL; or NULL */
     const struct trq_worker *const *workers; /* NULL-ended; or NULL */
 };
+/* For C++17, which has no designated initialisers; queues and workers may be NULL. */
+TRQ_INLINE struct trq_app trq_app_init(const char *name, const struct trq_queue *queues,
+                                       const struct trq_worker *const *workers)
+{
+    struct trq_app a;
+    memset(&a, 0, sizeof a);
+    a.size = (uint32_t)sizeof a;
+    a.name = name;
+    a.queues = queues;
+    a.workers = workers;
+    return a;
+}
 #ifndef __cplusplus
 #define TRQ_QUEUES(...) ((const struct trq_queue[]){__VA_ARGS__, {NULL, 0, 0}})
 #define TRQ_WORKERS(...) ((const struct trq_worker *const[]){__VA_ARGS__, NULL})
@@ -87,7 +99,8 @@ TRQ_API int trq_engine_create(const struct trq_config *config, struct trq_engine
 TRQ_API int trq_engine_start(struct trq_engine *engine, struct trq_error *error) TRQ_MUST_USE;
 
 /* Wait until nothing is ready and nothing runs; jobs of paused and unworked queues are not waited for. New
- * jobs may be enqueued meanwhile and are waited for, too. An engine without threads runs them here.
+ * jobs may be enqueued meanwhile and are waited for, too. An engine without threads runs them here. With
+ * at_most 0 it only tells.
  * Errors:  TRQ_ETIMEOUT; TRQ_EINVAL in a handler, or if not started. TRQ_ESTOPPED.
  * Threads: any but a handler; blocks <= at_most. */
 TRQ_API int trq_engine_drain(struct trq_engine *engine, struct trq_span at_most);
@@ -123,8 +136,8 @@ TRQ_API int trq_engine_destroy(struct trq_engine *engine);
 TRQ_API int trq_queue_pause(struct trq_engine *engine, const char *queue, struct trq_error *error);
 TRQ_API int trq_queue_resume(struct trq_engine *engine, const char *queue, struct trq_error *error);
 
-/* "account_default, account_refresh": the queues that this engine works, in the order of work. Returns the
- * length needed without the terminator, as snprintf. */
+/* "account_default, account_refresh": the queues that this engine works, in the order of work; before start, too.
+ * Returns the length needed without the terminator, as snprintf. */
 TRQ_API size_t trq_queues_text(struct trq_engine *engine, char *buffer, size_t size);
 
 /* ---- an engine without threads ---------------------------------------------------------------------- */

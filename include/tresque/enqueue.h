@@ -16,7 +16,7 @@ struct trq_opts {
     const char *queue; /* NULL: the worker's; short: of the worker's application; full: any */
     struct trq_channel *channel; /* tell the end there ... */
     /* ... and/or here: on the thread that ended the job. Must be quick and must not block; error is NULL
-     * unless the job is dead or was discarded. Both pointers die with the call. */
+     * unless the job is dead or was discarded, and then its text counts. Both pointers die with the call. */
     void (*on_end)(void *host, const struct trq_event *event, const struct trq_error *error);
     void *tag; /* with this, in the event */
     struct trq_span
@@ -35,7 +35,8 @@ TRQ_INLINE struct trq_opts trq_opts_init(void)
 #define TRQ_OPTS(...) (&(const struct trq_opts){.size = sizeof(struct trq_opts), __VA_ARGS__})
 #endif
 
-/* One job. opts and out_id may be NULL. Before TRQ_OK is returned the job may have run to its end.
+/* One job. opts and out_id may be NULL; the sentence of an error goes to opts->error. Before TRQ_OK is returned the
+ * job may have run to its end.
  * Errors:  TRQ_EINPUT: missing, wrong type, not UTF-8, not JSON, named twice, too big; TRQ_EUNKNOWN: worker
  *          or queue is not registered; TRQ_EFULL: jobs_max, or the channel's room; TRQ_ETIMEOUT: still full
  *          after wait_for_room; TRQ_ESTOPPED; TRQ_ENOMEM; TRQ_EINVAL.

@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 /* An engine without threads with these applications (NULL-ended) registered, started: nothing runs until you
- * say so. Destroy it with trq_engine_destroy. */
+ * say so. It holds 8,191 jobs, exactly, and times them all. Destroy it with trq_engine_destroy. */
 TRQ_API int trq_test_engine(void *host, const struct trq_app *const *apps,
                             struct trq_engine **out_engine, struct trq_error *error) TRQ_MUST_USE;
 /* Run what is ready, and what that makes ready, until nothing is. Returns how many ran, or an error. */

@@ -101,6 +101,9 @@ struct trq_str {
     const char *data;
     size_t size;
 };
+/* printf("%.*s", TRQ_STR_ARG(s)) */
+#define TRQ_STR_ARG(s) (int)(s).size, (s).data
+/* NULL gives absent. */
 TRQ_INLINE struct trq_str trq_str_of(const char *terminated)
 {
     struct trq_str s;

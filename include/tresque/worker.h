@@ -48,6 +48,8 @@ struct trq_inputs {
  *     hard_enqueue_many(engine, ins, count, opts, out_ids)
  *     extern const struct trq_worker hard;  to be defined once, in a source file
  *
+ * `hard` is a name of your whole program, as any function is.
+ *
  * In the struct form a number or bool is always given: start from hard_defaults() where a default is not
  * zero. A str or json whose data is NULL is absent: it takes its default, or is refused if required. */
 #define TRQ_CTYPE_bool bool
@@ -128,7 +130,8 @@ TRQ_API enum trq_end trq_requeue(struct trq_job *job);
 
 /* ---- the declaration ----------------------------------------------------------------------------- */
 
-/* Shape:   begins with TRQ_WORKER(hard, "HardWorker"); what is left zero is the default.
+/* Shape:   begins with TRQ_WORKER(hard, "HardWorker") or TRQ_WORKER_PLAIN("TickWorker"); what is left zero is the
+ *          default.
  * Owner:   yours; const; must outlive every engine that it is registered with. */
 struct trq_worker {
     uint32_t size;
@@ -149,6 +152,8 @@ struct trq_worker {
 
 #define TRQ_WORKER(W, class_name)                                                                  \
     .size = sizeof(struct trq_worker), .name = (class_name), .inputs = &W##_inputs
+/* One that declares no inputs; what is given is kept. */
+#define TRQ_WORKER_PLAIN(class_name) .size = sizeof(struct trq_worker), .name = (class_name)
 
 /* ---- what a handler may ask; all O(1), none allocates ---------------------------------------------- */
 
@@ -176,7 +181,8 @@ TRQ_API struct trq_job_id trq_job_self(const struct trq_job *job);
 TRQ_API int trq_job_attempt(const struct trq_job *job); /* 1, and one more after each failure */
 TRQ_API const char *trq_job_queue(const struct trq_job *job); /* full name */
 TRQ_API const struct trq_worker *trq_job_worker(const struct trq_job *job);
-TRQ_API int trq_job_thread(const struct trq_job *job); /* index of the pool thread, 0, 1, ... */
+TRQ_API int
+trq_job_thread(const struct trq_job *job); /* index of the pool thread, 0, 1, ...; polled: 0 */
 /* When it was enqueued or requeued, to within the system's coarse clock (some ms). */
 TRQ_API struct trq_wall trq_job_enqueued_at(const struct trq_job *job);
 /* The engine is stopping and waits for this handler. Poll it in long loops. */
