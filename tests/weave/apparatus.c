@@ -96,6 +96,45 @@ static void counts(void)
                 5);
 }
 
+/* --- Constants --- */
+
+static tq_a32 table[2];
+
+static void constant_setup(void *arg)
+{
+    setup(arg);
+    table[0] = table[1] = 3;
+    weave_constant(&table[0]);
+}
+
+static void use_table(void *arg)
+{
+    UNUSED(arg);
+    for (uint32_t i = 0; i < 4; i++)
+        weave_assert(tq_load(&table[0], relaxed) == 3);
+    (void)tq_add(&a, 1, relaxed);
+}
+
+static void change_table(void *arg)
+{
+    UNUSED(arg);
+    tq_store(&table[0], 4, relaxed);
+}
+
+static void constants(void)
+{
+    struct weave_case c = {.name = "loads of a constant are not points: two orders of two threads",
+                           .setup = constant_setup,
+                           .threads = {use_table, use_table},
+                           .preemptions = WEAVE_ANY};
+    struct weave_result r;
+    weave_run(&c, &r);
+    claim(!r.failed && r.exhausted && r.executions == 2, c.name, "another number");
+    c.threads[1] = change_table;
+    c.name = "a constant that is changed";
+    claim_found(&c, "was called constant");
+}
+
 /* --- Every kind of failure --- */
 
 static void wait_for_b(void *arg)
@@ -378,6 +417,7 @@ void apparatus_claims(void)
 {
     types();
     counts();
+    constants();
     failures();
     replays();
     faults();

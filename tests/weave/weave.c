@@ -110,6 +110,12 @@ void weave_name_at(const volatile void *p, const char *name, int index)
     loc->index = index;
 }
 
+void weave_constant(const volatile void *p)
+{
+    uint32_t hint = 0;
+    weave_memory_loc(p, &hint)->constant = true;
+}
+
 void weave_fail(const char *format, ...)
 {
     va_list args;

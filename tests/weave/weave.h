@@ -63,6 +63,10 @@ int weave_self(void);
 void weave_name_at(const volatile void *p, const char *name, int index);
 #define weave_name(p, name) weave_name_at((p), (name), -1)
 
+/* The atomic at p keeps its value in this execution: loads of it are not points, since in whatever order they come
+ * nothing differs. A change of it fails. For use in setup: a table that is complete before the threads begin. */
+void weave_constant(const volatile void *p);
+
 /* Ends this execution as failed. */
 _Noreturn void weave_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define weave_assert(cond)                                                                         \

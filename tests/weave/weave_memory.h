@@ -44,6 +44,7 @@ struct weave_loc {
     uint32_t epoch; /* the execution that the fields below belong to */
     uint32_t newest;
     enum weave_kind kind;
+    bool constant; /* by weave_constant(): until the next case */
     int writer; /* plain data: the last write and the last read of each thread */
     int16_t written;
     weave_clock reads;

@@ -39,7 +39,11 @@ static struct weave_loc *begin(struct weave_site *site, const volatile void *p, 
 {
     weave_sched_point();
     weave_memory_tick(weave_sched_self(), weave_sched_step());
-    return weave_memory_atomic(p, size, &site->loc_hint);
+    struct weave_loc *loc = weave_memory_atomic(p, size, &site->loc_hint);
+    if (loc->constant)
+        weave_fail("%s was called constant, and %s may change it", loc->name ? loc->name : "an atomic",
+                   site->where);
+    return loc;
 }
 
 static void write_value(struct weave_loc *loc, uint64_t value, enum weave_order order,
@@ -80,6 +84,8 @@ uint64_t weave_load(struct weave_site *copy, const volatile void *p, size_t size
     if (!weave_sched_active())
         return plain_get(p, size);
     struct weave_site *site = weave_site_use(copy);
+    if (weave_memory_loc(p, &site->loc_hint)->constant)
+        return plain_get(p, size);
     struct weave_loc *loc = begin(site, p, size);
     uint32_t message;
     unsigned stale = pick(loc, site->order_now, NULL, &message);
