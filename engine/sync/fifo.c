@@ -155,8 +155,18 @@ static enum append append(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uin
     return RETRY;
 }
 
+/* An item, or TAKEN, into the cell of a ticket. False: a consumer gave it up, or its life is over. */
+static inline bool put(tq_a64 *cell, uint32_t generation, uint32_t low)
+{
+    uint64_t seen = tq_load(cell, relaxed);
+    /* Empty is any older generation. Ours: TAKEN; a later one: our ticket's life is over. */
+    return generation_of(seen) < generation &&
+           tq_cas(cell, &seen, word(generation, low), seq_cst, relaxed); /* rel: O1 */
+}
+
 /* Items into the cells of `count` tickets from `ticket` on. How many went in: at the first cell that a consumer
- * gave up we stop, since what follows must not overtake. */
+ * gave up we stop, since what follows must not overtake; and give up the rest ourselves, so that no consumer waits
+ * for it. */
 static uint32_t fill(struct tq_segment *s, uint32_t generation, uint32_t ticket,
                      const uint32_t *items, uint32_t count)
 {
@@ -164,12 +174,11 @@ static uint32_t fill(struct tq_segment *s, uint32_t generation, uint32_t ticket,
     for (uint32_t i = 0; i < count; i += TQ_LINE / sizeof(tq_a64))
         TQ_PREFETCH_WRITE(&s->cell[ticket + i]);
     for (uint32_t i = 0; i < count; i++) {
-        tq_a64 *cell = &s->cell[ticket + i];
-        uint64_t seen = tq_load(cell, relaxed);
-        /* Empty is any older generation. Ours: TAKEN; a later one: our ticket's life is over. */
-        if (generation_of(seen) >= generation ||
-            !tq_cas(cell, &seen, word(generation, items[i] + 1), seq_cst, relaxed)) /* rel: O1 */
-            return i;
+        if (TQ_LIKELY(put(&s->cell[ticket + i], generation, items[i] + 1)))
+            continue;
+        for (uint32_t k = i + 1; k < count; k++)
+            put(&s->cell[ticket + k], generation, TAKEN);
+        return i;
     }
     return count;
 }
