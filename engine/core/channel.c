@@ -43,12 +43,13 @@ static void unref(struct trq_channel *channel)
     tq_free(&channel->engine->memory, channel, sizeof *channel);
 }
 
-void tq_channel_give_room(struct trq_channel *channel)
+void tq_channel_give_room(struct trq_channel *channel, const struct tq_local *local)
 {
     struct trq_engine *engine = channel->engine;
     tq_add(&channel->room, 1, acq_rel);
     unref(channel);
-    tq_bell_ring(&engine->room);
+    if (!local->attempting)
+        tq_bell_ring(&engine->room);
 }
 
 void tq_channel_push(struct trq_engine *engine, struct tq_local *local, uint32_t plus_one)

@@ -25,7 +25,7 @@ struct trq_engine *tq_channel_engine(const struct trq_channel *channel);
 
 /* For one note, and a reference with it. False: full. */
 bool tq_channel_take_room(struct trq_channel *channel);
-void tq_channel_give_room(struct trq_channel *channel);
+void tq_channel_give_room(struct trq_channel *channel, const struct tq_local *local);
 /* A note that was sent: to its channel. */
 void tq_channel_push(struct trq_engine *engine, struct tq_local *local, uint32_t note);
 

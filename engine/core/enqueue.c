@@ -187,34 +187,46 @@ static int publish_jobs(const struct call *c, const uint32_t *items)
     return TRQ_OK;
 }
 
-/* Full now: wait until a slot or room in a channel comes back, as long as the caller said. */
+/* Full now: wait until a slot or room in a channel comes back, as long as the caller said.
+ *
+ * An attempt that fails half-way gives back what it had taken without a ring, or waiters would wake each other for ever
+ * over what they only held for a moment. But another waiter may have failed just because of that moment: therefore
+ * nobody sleeps for longer than ROOM_AGAIN_NS before he looks by himself. */
+enum { ROOM_AGAIN_NS = 20 * 1000 * 1000 };
+
 static int make_jobs_later(const struct call *c, uint32_t *items)
 {
+    static const struct tq_clock system = {0};
     struct trq_engine *e = c->engine;
     struct tq_bell *bell = &e->room;
-    int64_t deadline = tq_deadline(tq_clock_mono(&(struct tq_clock){0}), c->opts->wait_for_room.ns);
+    int64_t now = tq_clock_mono(&system);
+    int64_t deadline = tq_deadline(now, c->opts->wait_for_room.ns);
     uint32_t turn = tq_bell_enter(bell);
     int rc;
     for (;;) {
+        c->local->attempting = true;
         rc = make_jobs(c, items);
+        c->local->attempting = false;
         if (rc != TRQ_EFULL)
             break;
         if (!tq_is_open(e)) {
             rc = tq_error(c->error, TRQ_ESTOPPED, "the engine is stopping or has stopped");
             break;
         }
-        if (!tq_bell_sleep(bell, turn, deadline)) {
+        if (now >= deadline) {
             rc = tq_error(c->error, TRQ_ETIMEOUT, "still full after %.3f s",
                           (double)c->opts->wait_for_room.ns / 1e9);
             break;
         }
+        int64_t again = tq_deadline(now, ROOM_AGAIN_NS);
+        tq_bell_sleep(bell, turn, again < deadline ? again : deadline);
         turn = tq_bell_turn(bell);
+        now = tq_clock_mono(&system);
     }
     tq_bell_leave(bell);
     return rc;
 }
 
-/* What waiting overcomes is no error of the call: the caller's is written at the end. */
 static int make_jobs_waiting(const struct call *c, uint32_t *items)
 {
     struct trq_error why = {0};

@@ -65,7 +65,7 @@ static inline void tq_job_discard_slot(struct trq_engine *engine, struct tq_loca
     struct tq_job *job = tq_job_at(engine, index);
     if (TQ_UNLIKELY(tq_word_generation(tq_load(&job->word, relaxed)) == UINT32_MAX))
         return;
-    if (TQ_UNLIKELY(tq_slab_free(&engine->jobs, &local->jobs, index)))
+    if (TQ_UNLIKELY(tq_slab_free(&engine->jobs, &local->jobs, index) && !local->attempting))
         tq_bell_ring(&engine->room);
 }
 

@@ -30,7 +30,7 @@ int tq_note_take(struct trq_engine *engine, struct tq_local *local, const struct
     enum tq_slab_result r = tq_slab_alloc(&engine->notes, &local->notes, &index);
     if (r != TQ_SLAB_OK) {
         if (opts->channel)
-            tq_channel_give_room(opts->channel);
+            tq_channel_give_room(opts->channel, local);
         return r == TQ_SLAB_FULL ? TRQ_EFULL : TRQ_ENOMEM;
     }
     struct tq_note *note = tq_note_at(engine, index + 1);
@@ -54,7 +54,7 @@ void tq_note_drop(struct trq_engine *engine, struct tq_local *local, uint32_t pl
     struct trq_channel *channel = tq_load(&tq_note_at(engine, plus_one)->channel, relaxed);
     free_note(engine, local, plus_one);
     if (channel)
-        tq_channel_give_room(channel);
+        tq_channel_give_room(channel, local);
 }
 
 void tq_note_send(struct trq_engine *engine, struct tq_local *local, uint32_t plus_one,

@@ -42,6 +42,7 @@ bool tq_slab_init(struct tq_slab *slab, const struct tq_memory *memory,
                   const struct tq_slab_shape *shape)
 {
     assert(shape->magazine_objects >= 1 && shape->magazine_objects <= TQ_MAGAZINE_MAX);
+    assert(!shape->exact || shape->magazine_objects == 1); /* I4: a carving leaves nothing behind */
     memset(slab, 0, sizeof *slab);
     slab->capacity = shape->magazine_objects;
     slab->exact = shape->exact;
@@ -49,8 +50,9 @@ bool tq_slab_init(struct tq_slab *slab, const struct tq_memory *memory,
 
     uint64_t kept = shape->exact ? 0 : 2ull * slab->capacity * shape->caches_max;
     uint64_t objects_max = shape->limit + kept;
-    /* A carving may be cut short by the limit, which every attach raises: each may add one more. */
-    uint64_t magazines_max = objects_max / slab->capacity + 2 + 4ull * shape->caches_max;
+    /* For each cache: three (I3), one for a carving cut short by the limit, which every attach raises, and one made
+     * ahead for a carving that then fails. */
+    uint64_t magazines_max = objects_max / slab->capacity + 2 + 5ull * shape->caches_max;
     uint32_t magazine_size =
         (uint32_t)(offsetof(struct tq_magazine, object) + slab->capacity * sizeof(uint32_t));
     return tq_arena_init(&slab->objects, memory, shape->object_size, shape->align,
