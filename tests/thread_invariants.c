@@ -57,8 +57,12 @@ static void enqueue_some(struct trq_engine *engine, struct trq_channel *channel,
         FX_MUST(plain_enqueue_many(engine, in, BULK, &opts, NULL) == TRQ_OK);
         return;
     }
-    for (int i = 0; i < BULK; i++)
-        FX_MUST(plain_enqueue(engine, &in[i], i ? &opts : NULL, NULL) == TRQ_OK);
+    for (int i = 0; i < BULK; i++) {
+        int rc;
+        while ((rc = plain_enqueue(engine, &in[i], i ? &opts : NULL, NULL)) == TRQ_EFULL)
+            sched_yield(); /* without options there is no waiting for room */
+        FX_MUST(rc == TRQ_OK);
+    }
 }
 
 static void no_allocation_in_a_pool(void)

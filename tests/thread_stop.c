@@ -83,6 +83,8 @@ static void *produce(void *arg)
             atomic_fetch_add(&wrong, 1);
         if (rc == TRQ_ESTOPPED)
             break;
+        n--; /* full: nothing was used */
+        sched_yield();
     }
     return NULL;
 }
