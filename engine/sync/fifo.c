@@ -183,6 +183,15 @@ static uint32_t fill(struct tq_segment *s, uint32_t generation, uint32_t ticket,
     return count;
 }
 
+/* Each refused push takes tickets too. Long before they run over into the generation, there are again as many given
+ * as there are cells: it means the same. */
+static void spare_tickets(struct tq_segment *s, uint64_t enq)
+{
+    if (tickets_of(enq) > CLOSED_BIT / 2)
+        tq_cas(&s->enq, &enq, word(generation_of(enq), CLOSED_BIT | TQ_FIFO_CELLS), relaxed,
+               relaxed);
+}
+
 uint32_t tq_fifo_push(struct tq_fifo *fifo, struct tq_fifo_cache *cache, const uint32_t *items,
                       uint32_t count)
 {
@@ -194,8 +203,10 @@ uint32_t tq_fifo_push(struct tq_fifo *fifo, struct tq_fifo_cache *cache, const u
         uint64_t enq = tq_add(&s->enq, wanted, seq_cst); /* O4 */
         if (TQ_UNLIKELY(generation_of(enq) != generation_of(tail)))
             continue; /* I3: burnt tickets of another life */
-        if (TQ_UNLIKELY(enq & CLOSED_BIT))
+        if (TQ_UNLIKELY(enq & CLOSED_BIT)) {
+            spare_tickets(s, enq + wanted);
             break;
+        }
         uint32_t ticket = tickets_of(enq);
         if (TQ_LIKELY(ticket < TQ_FIFO_CELLS)) {
             uint32_t room = TQ_FIFO_CELLS - ticket;
@@ -382,11 +393,12 @@ bool tq_fifo_check(const struct tq_fifo *fifo, uint64_t *out_items)
 {
     *out_items = 0;
     uint64_t at = tq_load(&fifo->head, acquire);
-    for (;;) {
+    uint64_t ordinal = tq_load(&segment_at(fifo, low_of(at))->ordinal, relaxed);
+    for (;; ordinal++) {
         const struct tq_segment *s = segment_at(fifo, low_of(at));
         uint64_t next = tq_load(&s->next, acquire);
         if (s->generation != generation_of(at) || generation_of(next) != generation_of(at) ||
-            !check_segment(s, out_items))
+            tq_load(&s->ordinal, relaxed) != ordinal || !check_segment(s, out_items))
             return false;
         if (low_of(next) == NIL || low_of(next) == CLOSED)
             return at == tq_load(&fifo->tail, acquire);
