@@ -182,13 +182,15 @@ enum tq_slab_result tq_slab_alloc_slow(struct tq_slab *slab, struct tq_slab_cach
     struct tq_magazine *m = cache->loaded;
     if (m->count == 0) {
         struct tq_magazine *full = pop(slab, &slab->full);
+        enum tq_slab_result r = full ? TQ_SLAB_OK : grow(slab, cache);
+        /* I4: something may have come back before another thread carved the last object. */
+        if (r == TQ_SLAB_FULL && (full = pop(slab, &slab->full)))
+            r = TQ_SLAB_OK;
+        if (r != TQ_SLAB_OK)
+            return r;
         if (full) {
             push(&slab->empty, cache->loaded);
             cache->loaded = full;
-        } else {
-            enum tq_slab_result r = grow(slab, cache);
-            if (r != TQ_SLAB_OK)
-                return r;
         }
         m = cache->loaded;
     }
