@@ -450,6 +450,38 @@ Test(slab, an_attach_that_fails_leaves_the_cache_as_it_is)
     rig_close(r);
 }
 
+/* ---- a slab that grows to its limit ------------------------------------------------------------- */
+
+static struct rig *race;
+static int acts;
+
+/* What others do while the first cache asks for memory: the third takes the object that was never used; and while it
+ * asks for memory itself, the second frees one. */
+static void *meanwhile(void *context, size_t size, size_t align)
+{
+    if (acts++ == 0)
+        cr_assert_eq(take(race, 2), tq_load(&race->slab.limit, relaxed) - 1);
+    else
+        give(race, 1, 0);
+    return heap_alloc(context, size, align);
+}
+
+Test(slab, what_came_back_before_the_last_object_was_carved_is_found)
+{
+    enum { MAGAZINES_A_CHUNK = 64 };
+    const uint32_t limit =
+        MAGAZINES_A_CHUNK - 3 * 3 + 1; /* the last needs another chunk of magazines */
+    struct rig *r = race = rig_open(limit, 1, 3, true);
+    for (uint32_t i = 0; i < limit - 1; i++)
+        take(r, 0);
+    cr_assert_eq(tq_load(&r->slab.magazines_carved, relaxed), MAGAZINES_A_CHUNK);
+    r->memory.alloc = meanwhile;
+    cr_assert_eq(take(r, 0), 0, "there is room: %u are in use", limit - 1);
+    cr_assert_eq(acts, 2);
+    must_be_good(r, limit);
+    rig_close(r);
+}
+
 /* ---- against a model ---------------------------------------------------------------------------- */
 
 static uint64_t state;
