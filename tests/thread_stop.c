@@ -12,11 +12,17 @@ enum { ROUNDS = 60 };
 
 enum { PRODUCERS = 8, PER_PRODUCER = 20000, BULK = 24 };
 
+/* So that a stop is busy closing queues while the other one comes. */
+enum { QUEUES = 300 };
+static char names[QUEUES][8];
+static struct trq_queue queues[QUEUES + 1];
+
 static struct trq_engine *engine;
 static struct trq_channel *channel;
 static atomic_uchar ends[PRODUCERS][PER_PRODUCER];
 static atomic_long accepted, done, dropped, ran, late, wrong;
 static atomic_bool stopped;
+static atomic_int stoppers;
 static bool may_wait; /* for room: not in poll mode */
 
 static enum trq_end work(struct trq_job *job)
@@ -57,6 +63,7 @@ struct producer {
 /* A bulk's jobs share the tag: as many ends come as it has jobs. */
 static void *produce(void *arg)
 {
+    static const char *const queue[] = {NULL, "low", "many_q299"}; /* of the last to be closed */
     struct producer *p = arg;
     struct num_in in[BULK];
     for (int n = 0; n < PER_PRODUCER; n++) {
@@ -68,7 +75,7 @@ static void *produce(void *arg)
         opts.tag = &ends[p->index][n];
         opts.on_end = ended;
         opts.wake_later = rand_r(&p->seed) % 8 == 0;
-        opts.queue = rand_r(&p->seed) % 2 ? "low" : NULL;
+        opts.queue = queue[rand_r(&p->seed) % 3];
         if (rand_r(&p->seed) % 4 == 0)
             opts.channel = channel;
         if (may_wait && rand_r(&p->seed) % 2)
@@ -102,6 +109,9 @@ static void *stop(void *arg)
 {
     (void)arg;
     int rc;
+    atomic_fetch_add(&stoppers, 1);
+    while (atomic_load(&stoppers) < 2)
+        ; /* both at one instant */
     while ((rc = trq_engine_stop(engine, trq_us(300), NULL)) == TRQ_ETIMEOUT)
         ;
     atomic_store(&stopped, true);
@@ -119,18 +129,23 @@ static void *poll_it(void *arg)
     return NULL;
 }
 
-/* The engine is stopped once `after` jobs have run. */
-static void one_round(int threads, uint32_t jobs_max, long after, unsigned seed)
+/* The engine is stopped once `after` jobs have run; one that is not started, when it has taken so many. */
+static void one_round(int threads, uint32_t jobs_max, bool started, long after, unsigned seed)
 {
     struct producer producer[PRODUCERS];
     pthread_t drainer, second, poller;
     atomic_bool drained = false;
+    long before = atomic_load(&accepted);
+    atomic_store(&stoppers, 0);
     atomic_store(&stopped, false);
     atomic_store(&ran, 0);
-    may_wait = threads != TRQ_THREADS_NONE;
-    engine = fx_start(FX_CONFIG(.threads = threads, .jobs_max = jobs_max),
-                      FX_APP(.name = "app", .queues = TRQ_QUEUES({"low", -1, 0}),
-                             .workers = TRQ_WORKERS(&worker)));
+    may_wait = threads != TRQ_THREADS_NONE && started;
+    engine = fx_create(FX_CONFIG(.threads = threads, .jobs_max = jobs_max),
+                       FX_APP(.name = "app", .queues = TRQ_QUEUES({"low", -1, 0}),
+                              .workers = TRQ_WORKERS(&worker)));
+    if (started)
+        FX_MUST(trq_engine_start(engine, NULL) == TRQ_OK);
+    FX_MUST(trq_register(engine, FX_APP(.name = "many", .queues = queues), NULL) == TRQ_OK);
     FX_MUST(trq_channel_create(engine, 500, &channel) == TRQ_OK);
     pthread_create(&drainer, NULL, drain_channel, &drained);
     if (threads == TRQ_THREADS_NONE)
@@ -139,7 +154,7 @@ static void one_round(int threads, uint32_t jobs_max, long after, unsigned seed)
         producer[i] = (struct producer){.index = i, .seed = seed + (unsigned)i};
         pthread_create(&producer[i].thread, NULL, produce, &producer[i]);
     }
-    FX_AWAIT(atomic_load(&ran) >= after);
+    FX_AWAIT((started ? atomic_load(&ran) : atomic_load(&accepted) - before) >= after);
     pthread_create(&second, NULL, stop, NULL);
     stop(NULL);
     pthread_join(second, NULL);
@@ -157,15 +172,19 @@ static void one_round(int threads, uint32_t jobs_max, long after, unsigned seed)
     FX_MUST(trq_engine_destroy(engine) == TRQ_OK);
 }
 
-static void stops(int threads, uint32_t jobs_max, const char *what)
+static void stops(int threads, uint32_t jobs_max, bool started, const char *what)
 {
     int unbalanced = 0;
     atomic_store(&accepted, 0);
     atomic_store(&done, 0);
     atomic_store(&dropped, 0);
     memset(ends, 0, sizeof ends);
+    for (int i = 0; i < QUEUES; i++) {
+        snprintf(names[i], sizeof names[i], "q%d", i);
+        queues[i] = (struct trq_queue){names[i], i, 0};
+    }
     for (unsigned i = 0; i < ROUNDS; i++)
-        one_round(threads, jobs_max, (long)(i * i), 99 + 1000 * i);
+        one_round(threads, jobs_max, started, (long)(i * i), 99 + 1000 * i);
     for (int i = 0; i < PRODUCERS; i++)
         for (int n = 0; n < PER_PRODUCER; n++)
             unbalanced += atomic_load(&ends[i][n]) != 0;
@@ -180,9 +199,10 @@ static void stops(int threads, uint32_t jobs_max, const char *what)
 
 int main(void)
 {
-    stops(4, 0, "4 threads");
-    stops(4, 64, "4 threads, 64 jobs");
-    stops(64, 8192, "64 threads");
-    stops(TRQ_THREADS_NONE, 300, "polled");
+    stops(4, 0, true, "4 threads");
+    stops(4, 64, true, "4 threads, 64 jobs");
+    stops(64, 8192, true, "64 threads");
+    stops(TRQ_THREADS_NONE, 300, true, "polled");
+    stops(4, 0, false, "never started");
     return tap_done();
 }
