@@ -100,9 +100,8 @@ static void *work(void *argument)
             searching = true;
             continue; /* look once more */
         }
-        tq_park_join(&run->park, job->number, searching);
-        searching = false;
-        if (tq_load(&run->waiting, seq_cst)) /* Q2 */
+        tq_park_join(&run->park, job->number, searching); /* Q1 */
+        if (tq_load(&run->waiting, seq_cst))              /* Q2 */
             notify(run);
         if (tq_load(&run->stop, seq_cst))
             break;

@@ -146,9 +146,11 @@ static int by_mark(const void *a, const void *b)
  * for by who got it until they had ended: it was there all the time. */
 static uint32_t overtakes(struct run *run, uint32_t items)
 {
-    struct trace *firsts = malloc(items * sizeof *firsts);
+    struct trace *firsts = malloc(ITEMS * sizeof *firsts);
     uint32_t count = 0, bad = 0;
-    for (uint32_t i = 0; firsts && i < items; i++)
+    if (!firsts)
+        abort();
+    for (uint32_t i = 0; i < items; i++)
         if (run->trace[i].rank == 0)
             firsts[count++] = run->trace[i];
     qsort(firsts, count, sizeof *firsts, by_mark);

@@ -154,7 +154,7 @@ int main(void)
 {
     static const int counts[] = {2, 8, 64};
     for (int i = 0; i < 3; i++) {
-        uint32_t full;
+        uint32_t full = 0;
         tap_note("%d threads", counts[i]);
         TAP_OK(run_once(counts[i], STEPS, TQ_MAGAZINE_MAX, false, &full),
                "large magazines: each object has one user");
@@ -169,7 +169,7 @@ int main(void)
     bool good = true;
     uint32_t fulls = 0;
     for (int i = 0; i < RACES; i++) {
-        uint32_t full;
+        uint32_t full = 0;
         good &= run_once(4, 4 * (HANDS + 60), 1, true, &full);
         fulls += full;
     }
