@@ -9,7 +9,11 @@
 
 #ifdef TQ_WEAVE
 #include "weave.h"
-#define tq_futex_wait(word, expected, deadline_ns) (weave_futex_wait((word), (expected)), true)
+#define tq_futex_wait(word, expected, deadline_ns)                                                 \
+    __extension__({                                                                                \
+        weave_futex_wait((word), (expected));                                                      \
+        true;                                                                                      \
+    })
 #define tq_futex_wake(word, count) weave_futex_wake((word), (count))
 #else
 
