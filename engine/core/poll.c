@@ -13,11 +13,11 @@ int trq_engine_fd(struct trq_engine *engine)
     return tq_is_forked(engine) ? TRQ_ESTOPPED : engine->fd;
 }
 
-/* Awake: off the stack, so that enqueuers do not write the descriptor while we look anyway. */
+/* Awake: off the stack, so that enqueuers do not write the descriptor while we look anyway. Either we pop ourselves, or
+ * somebody has, whether or not he has come to tell us yet: we count as a searcher in both cases. */
 static void get_up(struct trq_engine *e)
 {
-    if (!tq_park_is_awake(&e->park, 0))
-        tq_park_notify_any(&e->park);
+    tq_park_notify_any(&e->park);
     tq_park_found(&e->park);
     eventfd_t unused;
     eventfd_read(e->fd, &unused);

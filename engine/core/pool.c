@@ -1,5 +1,6 @@
 /* The threads: take, run, and when there is nothing, search a little and sleep. */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -158,6 +159,12 @@ static void take_back(struct trq_engine *e, int started)
     tq_rouse_all(e);
     for (int i = 0; i < started; i++)
         pthread_join(e->threads[i].handle, NULL);
+    /* Whoever slept has been popped; wait until it was told, too, or the telling would reach a thread of the next
+     * start. */
+    tq_rouse_all(e);
+    for (int i = 0; i < started; i++)
+        while (!tq_park_is_awake(&e->park, i))
+            sched_yield();
     tq_store(&e->park.word, 0, relaxed);
     tq_store(&e->idle, 0, relaxed);
     tq_store(&e->gate->state, TQ_GATE_OPEN, seq_cst);
