@@ -221,7 +221,7 @@ static void finish(void *arg)
     .threads = {play, play, play}
 
 /* Three threads with two operations each or more. The bounds are those that end within seconds; with
- * "long" as its argument the program searches all with 3 preemptions and 2 old reads, in minutes. */
+ * "long" as its argument the program searches all with 3 preemptions and 2 old reads. */
 static const struct weave_case stories[] = {
     {STORY("two producers, one consumer", .script = {"++", "++", "--"}), .stale = 1},
     {STORY("one producer, two consumers", .script = {"++", "--", "--"}), .stale = 1},
