@@ -274,6 +274,50 @@ static void failures(void)
     }
 }
 
+/* --- A thread that stops for ever --- */
+
+static void freeze_in_the_third(void *arg)
+{
+    weave_freeze_after(2);
+    add_thrice(arg);
+}
+
+static void freeze_before_b(void *arg)
+{
+    weave_freeze_after(1);
+    (void)tq_add(&a, 1, relaxed);
+    set_b(arg);
+}
+
+static void sleep_for_b(void *arg)
+{
+    UNUSED(arg);
+    while (!tq_load(&b, acquire))
+        weave_futex_wait(&b, 0);
+}
+
+static void two_and_one(void *arg)
+{
+    UNUSED(arg);
+    weave_assert(a == 2 && b == 1);
+}
+
+static void frozen(void)
+{
+    struct weave_case c = {.setup = setup, .threads = {freeze_in_the_third, set_b}};
+    c.name = "a thread freezes after two operations, the other ends: clean";
+    c.finish = two_and_one;
+    claim_clean(&c);
+    c.finish = NULL;
+    c.threads[0] = freeze_before_b;
+    c.threads[1] = wait_for_b;
+    c.name = "waiting in tq_pause() for a thread that is frozen: livelock";
+    claim_found(&c, "livelock");
+    c.threads[1] = sleep_for_b;
+    c.name = "sleeping until a frozen thread comes: deadlock";
+    claim_found(&c, "deadlock");
+}
+
 /* --- Replay --- */
 
 static void take_both(void *arg)
@@ -419,6 +463,7 @@ void apparatus_claims(void)
     counts();
     constants();
     failures();
+    frozen();
     replays();
     faults();
     speed();

@@ -1,7 +1,7 @@
 /* park with ready: workers take, search, sleep; publishers push, mark, notify. Nobody may sleep over work.
  *
  * The fifo is a stand-in of a few words that keeps the contract which ready relies on: a push that ends in a seq_cst
- * change, a pop that begins with a seq_cst look. The worker follows engine/core/pool.c, without clocks: it glances once,
+ * change, a pop that begins with a seq_cst look. The worker follows engine/core/pool.c, without clocks: it glances,
  * becomes a searcher, glances once more. A lost wake-up is a deadlock: whoever runs the last job wakes all to stop.
  */
 #include <inttypes.h>
@@ -349,7 +349,7 @@ static struct scene {
      {.script = "ww2", .ranks = 2, .hinted = true, .spins = true},
      {{2, 0}},
      {3, 0}},
-    {"two workers, two publishers", {.script = "ww11", .ranks = 1}, {{2, 0}}, {3, 0}},
+    {"two workers, two publishers", {.script = "ww11", .ranks = 1}, {{1, 1}}, {2, 1}},
     {"two that sleep, two publishers", {.script = "zz11", .ranks = 1}, {{1, 1}}, {3, 0}},
     {"two that sleep, a publisher of two: both jobs run at once",
      {.script = "zz2", .ranks = 1, .together = true},
@@ -458,8 +458,8 @@ static void dropped(const char *site_text)
  *   pop_'s CAS, search's CAS    who reads an older word sees fewer searchers or more sleepers, tries to wake, and fails
  *                               in his own CAS, which always meets the newest.
  *   pop_'s failure order        the load before it stands in the one order; what comes after is not older.
- *   found's CAS                 the hint of what was taken still stands, so who has found work notifies in any case. The
- *                               order is for when another has settled that hint between the pop and the look.
+ *   found's CAS                 the hint of what was taken still stands, so who has found work notifies in any case.
+ *                               The order is for when another has settled that hint between the pop and the look.
  *   awake's release and acquire only the wake-up travels by it; work travels by hints and cells.
  *   ready: hinted()             a sleeper does not look there; he asks tq_ready_any(), which is caught.
  *   ready: the others           see case_ready.c.

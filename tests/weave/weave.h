@@ -67,6 +67,10 @@ void weave_name_at(const volatile void *p, const char *name, int index);
  * nothing differs. A change of it fails. For use in setup: a table that is complete before the threads begin. */
 void weave_constant(const volatile void *p);
 
+/* This thread does so many operations more (futex calls are such, pauses are not) and then nothing, for ever. The others
+ * go on, and the execution ends when they have ended. */
+void weave_freeze_after(unsigned operations);
+
 /* Ends this execution as failed. */
 _Noreturn void weave_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define weave_assert(cond)                                                                         \

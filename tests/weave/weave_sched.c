@@ -15,8 +15,9 @@ struct thread {
     const struct weave_site *site; /* where it sleeps */
     uint32_t changes_seen;         /* at the last pause, changes by others */
     uint32_t changes_own;
-    bool stale;    /* read an old value since the last pause */
-    bool at_point; /* its next operation was chosen already */
+    bool stale;          /* read an old value since the last pause */
+    bool at_point;       /* its next operation was chosen already */
+    unsigned freezes_in; /* operations until it stops for ever, and one; 0: never */
 };
 
 static struct {
@@ -81,10 +82,29 @@ void weave_sched_count(void)
                    sched.steps_max);
 }
 
+static unsigned next_free(void);
+
+/* Not ready, not asleep, not resting: nobody can bring it back, and nobody waits for its end. */
+static _Noreturn void freeze(void)
+{
+    sched.ready &= ~bit(sched.self);
+    if (!sched.ready && !sched.resting && !sched.asleep)
+        weave_sched_abandon();
+    go_to(next_free());
+    __builtin_unreachable();
+}
+
+void weave_freeze_after(unsigned operations)
+{
+    sched.threads[sched.self].freezes_in = operations + 1;
+}
+
 void weave_sched_point(void)
 {
     weave_sched_count();
     struct thread *self = &sched.threads[sched.self];
+    if (self->freezes_in && --self->freezes_in == 0)
+        freeze();
     if (self->at_point) {
         self->at_point = false;
         return;
@@ -246,6 +266,7 @@ void weave_sched_run(const struct weave_case *c, unsigned preemptions, unsigned 
         thread->changes_seen = thread->changes_own = 0;
         thread->stale = false;
         thread->at_point = true;
+        thread->freezes_in = 0;
         weave_stack_start(&thread->stack, thread_main);
         sched.ready |= bit(t);
     }

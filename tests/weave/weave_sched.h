@@ -1,7 +1,7 @@
 /* Which thread runs: the modelled threads, their switches and their sleep.
  *
- * Shape:   a thread is ready, asleep on a futex word, resting in tq_pause(), or ended. A switch away
- *          from a ready thread is a preemption and is counted; others are free.
+ * Shape:   a thread is ready, asleep on a futex word, resting in tq_pause(), frozen or ended. A switch
+ *          away from a ready thread is a preemption and is counted; others are free.
  * Rest:    a thread that pauses has just looked at memory in vain. It goes on at once if since its
  *          last pause another thread changed a value or it read an old one itself; else it rests
  *          until another thread changes a value, or until no thread is ready. Twice in an execution
