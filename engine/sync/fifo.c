@@ -12,6 +12,9 @@
 #define CLOSED UINT32_MAX
 #define TAKEN TQ_FIFO_TAKEN
 #define CLOSED_BIT 0x80000000u
+/* A spare with fewer lives behind it is used. What is left to 2^32 is for appends that lose: each begins a life, and the
+ * spare stays where it is. */
+#define GENERATIONS (UINT32_MAX - 0xffff)
 
 _Static_assert(sizeof(struct tq_segment) % TQ_LINE == 0, "a segment ends with its line");
 _Static_assert(TQ_FIFO_CELLS >= 2,
@@ -48,7 +51,7 @@ bool tq_fifo_reserve_slow(struct tq_slab *segments, struct tq_fifo_cache *cache,
         if (tq_slab_alloc(segments, &cache->slab, &index) != TQ_SLAB_OK)
             return false;
         struct tq_segment *s = tq_slab_at(segments, index);
-        if (s->generation == UINT32_MAX)
+        if (s->generation >= GENERATIONS)
             continue; /* I4: out of use for good */
         s->link = cache->spare;
         cache->spare = index;
