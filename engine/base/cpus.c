@@ -8,7 +8,7 @@ int tq_cpus_of_quota(const char *cpu_max)
 {
     long long quota, period;
     if (sscanf(cpu_max, "%lld %lld", &quota, &period) != 2 || quota <= 0 || period <= 0)
-        return 0; /* "max 100000", or nothing that we know */
+        return 0;                              /* "max 100000", or nothing that we know */
     long long cpus = (quota - 1) / period + 1; /* rounded up */
     return cpus > 1 << 20 ? 0 : (int)cpus;
 }

@@ -266,13 +266,14 @@ int trq_engine_start(struct trq_engine *engine, struct trq_error *error)
     int rc = 0;
     if (!tq_is_open(engine)) /* a stop was faster */
         rc = tq_error(error, TRQ_ESTOPPED, "the engine is stopping or has stopped");
-    else if (engine->started)
+    else if (tq_load(&engine->started, relaxed))
         rc = tq_error(error, TRQ_EINVAL, "started before");
     if (rc == 0)
         rc = tq_registry_choose_queues(engine, error);
     if (rc == 0)
         rc = tq_pool_start(engine, error);
-    engine->started |= rc == 0;
+    if (rc == 0)
+        tq_store(&engine->started, 1, release);
     pthread_mutex_unlock(&engine->stopping);
     if (rc == 0)
         tq_log(engine, TRQ_LOG_INFO, "started: %d threads, %u jobs", engine->thread_count,

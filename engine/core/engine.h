@@ -35,6 +35,9 @@ struct tq_gate {
     tq_a32 state;
 };
 
+/* What the threads of a start wait for. */
+enum tq_go { TQ_GO_WAIT, TQ_GO, TQ_GO_HOME };
+
 struct tq_timings {
     struct tq_hist wait, run;
 };
@@ -87,13 +90,14 @@ struct trq_engine {
     struct tq_bell quiet;   /* waiting until nothing is ready and nothing runs */
     TQ_ON_LINE tq_a32 idle; /* pool threads that sleep, or are about to */
     tq_a32 bulks;           /* calls that push several jobs just now */
+    tq_a32 go;              /* enum tq_go */
     tq_a32 alive;           /* pool threads that have not ended */
     tq_a64 lost_races;      /* transitions that found another state: see life.c */
 
     /* Threads. */
     struct tq_thread *threads;
     struct tq_sleeper *sleepers;
-    bool started;   /* under `stopping` */
+    tq_a32 started; /* written under `stopping` */
     bool joined;    /* likewise */
     tq_a64 dropped; /* jobs that ended as such, by whomever */
     pthread_mutex_t stopping;

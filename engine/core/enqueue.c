@@ -99,7 +99,10 @@ ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
     if (c->opts && (c->opts->channel || c->opts->on_end || c->opts->tag)) {
         rc = tq_note_take(e, c->local, c->opts, &note);
         if (rc < 0) {
-            tq_error(c->error, rc, rc == TRQ_EFULL ? "the channel is full" : "no memory for a job");
+            tq_error(c->error, rc,
+                     rc != TRQ_EFULL    ? "no memory for a job"
+                     : c->opts->channel ? "the channel is full"
+                                        : "too many ends are to be told");
             goto give_inputs;
         }
     }
@@ -323,6 +326,7 @@ static int finish_call(struct call *c, struct trq_job_id *out_ids)
                  ? enqueue_all(c, items, out_ids)
                  : tq_error(c->error, TRQ_ESTOPPED, "the engine is stopping or has stopped");
     tq_sub(&e->bulks, 1, release);
+    tq_fifo_trim(&e->segments, &c->local->segments);
     if (items != one_or_some)
         tq_free(&e->memory, items, size);
     return rc;
@@ -359,12 +363,14 @@ ALWAYS_INLINE int enqueue_plain(struct call *c, struct trq_job_id *out_id)
     int rc = make_job(c, 0, &index);
     if (TQ_UNLIKELY(rc < 0))
         return refuse(c, rc);
-    if (out_id)
-        *out_id = tq_job_id(e, index, tq_load(&tq_job_at(e, index)->word, relaxed));
+    /* Once published it may end, and its generation be another job's. */
+    struct trq_job_id id = tq_job_id(e, index, tq_load(&tq_job_at(e, index)->word, relaxed));
     if (TQ_UNLIKELY(tq_publish(e, c->local, c->queue, &index, 1) == 0)) {
         undo_job(c, index);
         return tq_error(c->error, TRQ_ESTOPPED, "the engine is stopping or has stopped");
     }
+    if (out_id)
+        *out_id = id;
     count_enqueued(c, 1);
     if (!c->opts || !c->opts->wake_later)
         tq_notify(e, c->local);
@@ -382,8 +388,12 @@ ALWAYS_INLINE int enqueue(struct trq_engine *engine, const struct trq_worker *wo
     if (TQ_UNLIKELY(!worker || (source->count && !source->structs && !source->dicts)))
         return tq_error(c.error, TRQ_EINVAL, "%s is NULL", worker ? "inputs" : "worker");
     c.class = tq_class_known(engine, c.local, worker);
-    if (TQ_UNLIKELY(!c.class))
+    if (TQ_UNLIKELY(!c.class)) {
+        if (worker->name && tq_class_by_name(engine, c.local, worker->name))
+            return tq_error(c.error, TRQ_EUNKNOWN,
+                            "worker %.100s is registered with another declaration", worker->name);
         return tq_worker_unknown(engine, worker->name, c.error);
+    }
     if (TQ_UNLIKELY(source->structs &&
                     (!declared || declared->struct_size != c.class->struct_size)))
         return tq_error(c.error, TRQ_EINVAL, "worker %.100s: not its struct", c.class->text);

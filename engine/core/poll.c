@@ -53,7 +53,7 @@ int trq_engine_poll(struct trq_engine *engine, unsigned jobs_max, struct trq_spa
         return TRQ_EINVAL;
     if (!tq_is_open(engine))
         return TRQ_ESTOPPED;
-    if (engine->thread_count || !engine->started || tq_in_handler(engine))
+    if (engine->thread_count || !tq_load(&engine->started, acquire) || tq_in_handler(engine))
         return TRQ_EINVAL;
     uint32_t nobody = 0;
     if (!tq_cas(&engine->polling, &nobody, 1, seq_cst, relaxed))

@@ -1,6 +1,5 @@
 /* The threads: take, run, and when there is nothing, search a little and sleep. */
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,7 +58,7 @@ static bool spin(struct tq_thread *t)
     if (!t->searching && !(t->searching = tq_park_search(&e->park, 1)))
         return false;
     static const struct tq_clock system = {0};
-    int64_t until = tq_clock_mono(&system) + e->spin_ns;
+    int64_t until = tq_deadline(tq_clock_mono(&system), e->spin_ns);
     do
         if (glance(t, GLANCES) || !tq_is_open(e))
             return true;
@@ -118,19 +117,41 @@ static void take_name(const struct tq_thread *t)
     pthread_setname_np(pthread_self(), name);
 }
 
+/* Nobody begins before all are there. False: one could not be made. */
+static bool wait_for_all(struct trq_engine *e)
+{
+    uint32_t go;
+    while ((go = tq_load(&e->go, acquire)) == TQ_GO_WAIT)
+        tq_futex_wait(&e->go, TQ_GO_WAIT, INT64_MAX);
+    return go == TQ_GO;
+}
+
+static void tell_all(struct trq_engine *e, enum tq_go go)
+{
+    tq_store(&e->go, go, release);
+    tq_futex_wake(&e->go, INT32_MAX);
+}
+
 static void *thread_main(void *argument)
 {
     struct tq_thread *t = argument;
     struct trq_engine *e = t->engine;
+    if (!wait_for_all(e))
+        goto end;
     take_name(t);
     pthread_setspecific(e->key,
                         t->local); /* if it fails, enqueues of handlers find another local */
+    t->local->in_callback = true;  /* the hooks may do what a handler may */
     if (e->config.thread_begin)
         e->config.thread_begin(e->config.host, t->index);
+    t->local->in_callback = false;
     work(t);
+    t->local->in_callback = true;
     if (e->config.thread_end)
         e->config.thread_end(e->config.host, t->index);
+    t->local->in_callback = false;
     pthread_setspecific(e->key, NULL);
+end:
     tq_local_release(t->local);
     if (tq_sub(&e->alive, 1, acq_rel) == 1)
         tq_bell_ring(&e->quiet);
@@ -152,22 +173,12 @@ static int start_one(struct trq_engine *e, struct tq_thread *t, const pthread_at
     return 0;
 }
 
-/* Those that run already are told to end, and the engine is as before. */
-static void take_back(struct trq_engine *e, int started)
+/* Those that were made go home without having begun, and the engine is as before. */
+static void take_back(struct trq_engine *e, int made)
 {
-    tq_store(&e->gate->state, TQ_GATE_STOPPING, seq_cst);
-    tq_rouse_all(e);
-    for (int i = 0; i < started; i++)
+    tell_all(e, TQ_GO_HOME);
+    for (int i = 0; i < made; i++)
         pthread_join(e->threads[i].handle, NULL);
-    /* Whoever slept has been popped; wait until it was told, too, or the telling would reach a thread of the next
-     * start. */
-    tq_rouse_all(e);
-    for (int i = 0; i < started; i++)
-        while (!tq_park_is_awake(&e->park, i))
-            sched_yield();
-    tq_store(&e->park.word, 0, relaxed);
-    tq_store(&e->idle, 0, relaxed);
-    tq_store(&e->gate->state, TQ_GATE_OPEN, seq_cst);
 }
 
 int tq_pool_start(struct trq_engine *engine, struct trq_error *error)
@@ -184,6 +195,7 @@ int tq_pool_start(struct trq_engine *engine, struct trq_error *error)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    tq_store(&engine->go, TQ_GO_WAIT, relaxed);
     for (int i = 0; rc == 0 && i < engine->thread_count; i++) {
         rc = start_one(engine, &engine->threads[i], &attributes);
         if (rc < 0) {
@@ -192,6 +204,8 @@ int tq_pool_start(struct trq_engine *engine, struct trq_error *error)
             take_back(engine, i);
         }
     }
+    if (rc == 0)
+        tell_all(engine, TQ_GO);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return rc;

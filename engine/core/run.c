@@ -174,7 +174,6 @@ void tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread 
     local->running = &run;
     enum trq_end end = call_handler(&run);
     local->running = NULL;
-    tq_store(&thread->running, UINT64_MAX, relaxed);
 
     int64_t waited = run.started ? run.started - (int64_t)(enqueued >> 1) : 0;
     int64_t ran = timed ? tq_clock_mono(&engine->clock) - run.started : 0;
@@ -187,4 +186,5 @@ void tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread 
         requeue(&run, enqueued);
     else
         end_job(&run, end, waited, ran);
+    tq_store(&thread->running, UINT64_MAX, relaxed); /* not before its end was told */
 }

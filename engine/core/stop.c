@@ -42,7 +42,7 @@ int trq_engine_drain(struct trq_engine *engine, struct trq_span at_most)
         return TRQ_EINVAL;
     if (!tq_is_open(engine))
         return TRQ_ESTOPPED;
-    if (tq_in_handler(engine) || !engine->started)
+    if (tq_in_handler(engine) || !tq_load(&engine->started, acquire))
         return TRQ_EINVAL;
     if (!engine->thread_count)
         return drain_here(engine, tq_deadline(tq_clock_mono(&engine->clock), at_most.ns));
@@ -128,7 +128,7 @@ static void close_gate(struct trq_engine *e)
 
 static void join_threads(struct trq_engine *e)
 {
-    if (e->started && !e->joined)
+    if (tq_load(&e->started, relaxed) && !e->joined)
         for (int i = 0; i < e->thread_count; i++)
             pthread_join(e->threads[i].handle, NULL);
     e->joined = true;

@@ -60,6 +60,16 @@ bool tq_fifo_reserve_slow(struct tq_slab *segments, struct tq_fifo_cache *cache,
     return true;
 }
 
+void tq_fifo_trim_slow(struct tq_slab *segments, struct tq_fifo_cache *cache)
+{
+    while (cache->spares > 1) {
+        uint32_t index = cache->spare;
+        cache->spare = ((struct tq_segment *)tq_slab_at(segments, index))->link;
+        cache->spares--;
+        tq_slab_free(segments, &cache->slab, index);
+    }
+}
+
 static uint32_t take_spare(const struct tq_fifo *fifo, struct tq_fifo_cache *cache)
 {
     uint32_t index = cache->spare;

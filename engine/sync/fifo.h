@@ -122,6 +122,14 @@ static inline void tq_fifo_cache_init(struct tq_fifo_cache *cache)
     cache->spares = 0;
 }
 
+/* All spares but one back to the slab: after a push that was refused, or took fewer than were reserved. */
+void tq_fifo_trim_slow(struct tq_slab *segments, struct tq_fifo_cache *cache);
+static inline void tq_fifo_trim(struct tq_slab *segments, struct tq_fifo_cache *cache)
+{
+    if (TQ_UNLIKELY(cache->spares > 1))
+        tq_fifo_trim_slow(segments, cache);
+}
+
 bool tq_fifo_reserve_slow(struct tq_slab *segments, struct tq_fifo_cache *cache, uint32_t spares);
 /* Before a push of `count` items. False: out of memory. */
 static inline bool tq_fifo_reserve(struct tq_slab *segments, struct tq_fifo_cache *cache,

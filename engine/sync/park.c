@@ -1,5 +1,7 @@
 #include "engine/sync/park.h"
 
+#include <assert.h>
+
 #include "engine/sync/futex.h"
 
 static inline uint32_t top_of(uint64_t w)
@@ -57,6 +59,7 @@ bool tq_park_search(struct tq_park *park, uint32_t most)
 bool tq_park_found(struct tq_park *park)
 {
     uint64_t w = tq_load(&park->word, relaxed);
+    assert(searchers_of(w) > 0);
     while (!tq_cas(&park->word, &w, word_of(w, searchers_of(w) - 1, top_of(w)), seq_cst, relaxed))
         ;
     return searchers_of(w) == 1;

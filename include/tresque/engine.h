@@ -62,7 +62,7 @@ struct trq_config {
     uint32_t size;
     int threads;       /* 0: as many as cores by affinity and cgroup quota; at most 1024 */
     uint32_t jobs_max; /* waiting and running at once; 0: 2^20; at most 2^26. From 8192 on it is a
-                              lower bound: each thread that enqueues may bring 128 more */
+                              lower bound: each thread that enqueues may bring 124 more */
     uint32_t job_size_max;     /* bytes of one job's inputs, encoded; 0: 64 KiB; at most 16 MiB */
     const char *const *queues; /* work these only: full names, NULL-ended; NULL: all */
     void *host;                /* handed to every handler and to the callbacks below */
@@ -109,14 +109,16 @@ struct trq_leftover {
     uint32_t size;
     uint32_t still_running;
     uint64_t
-        dropped; /* jobs that waited; each ended as TRQ_WAS_DROPPED, on the thread that stops */
+        dropped; /* jobs that waited; each ended as TRQ_WAS_DROPPED, nearly all on the thread that stops */
     char running[240]; /* "HardWorker on tresque-0, ...": what still runs; cut */
 };
 
 /* Take no job any more, let running handlers finish, end what waits as dropped (memory is all there is).
- * TRQ_OK:  all handlers have returned; from now on none runs and no callback fires.
+ * TRQ_OK:  all handlers have returned; from now on none runs and no callback fires (but a log call that another
+ *          thread has begun may still end).
  * Errors:  TRQ_ETIMEOUT: handlers still run, see *out; call it again to go on waiting. TRQ_EINVAL in a
- *          handler. TRQ_ESTOPPED in a forked child.
+ *          handler. TRQ_ESTOPPED in a forked child. TRQ_ENOMEM: none for a thread that calls this engine for
+ *          the first time; nothing has stopped.
  * Threads: any but a handler; blocks <= at_most; again is TRQ_OK. out may be NULL. */
 TRQ_API int trq_engine_stop(struct trq_engine *engine, struct trq_span at_most,
                             struct trq_leftover *out);
@@ -124,7 +126,7 @@ TRQ_API int trq_engine_stop(struct trq_engine *engine, struct trq_span at_most,
 /* Stops for as long as it takes, if you have not; then everything is freed. NULL is fine. No other thread
  * may be in a call of this engine, or be ending after one, meanwhile; channels die with it.
  * Returns TRQ_OK; TRQ_ETIMEOUT after a stop that timed out whose handlers still run: nothing was freed;
- * TRQ_EINVAL in a handler. In a forked child it frees the child's copy and returns TRQ_OK. */
+ * TRQ_EINVAL in a handler; TRQ_ENOMEM as stop: nothing was freed. In a forked child it frees the child's copy and returns TRQ_OK. */
 TRQ_API int trq_engine_destroy(struct trq_engine *engine);
 
 /* ---- queues ---------------------------------------------------------------------------------------- */

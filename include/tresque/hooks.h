@@ -15,7 +15,7 @@ struct trq_hooks {
     uint32_t reserved; /* zero */
     void *context;     /* handed to each of them */
 
-    /* Both or neither. mono_ns never runs backwards. */
+    /* Both or neither. mono_ns never runs backwards and is never negative. */
     int64_t (*mono_ns)(void *context);
     int64_t (*wall_ns)(void *context);
 

@@ -86,11 +86,20 @@ TRQ_INLINE struct trq_span trq_ns(int64_t n)
     s.ns = n;
     return s;
 }
-TRQ_INLINE struct trq_span trq_us(int64_t n) { return trq_ns(n * 1000); }
-TRQ_INLINE struct trq_span trq_ms(int64_t n) { return trq_ns(n * 1000000); }
-TRQ_INLINE struct trq_span trq_seconds(int64_t n) { return trq_ns(n * 1000000000); }
-TRQ_INLINE struct trq_span trq_minutes(int64_t n) { return trq_seconds(n * 60); }
-TRQ_INLINE struct trq_span trq_hours(int64_t n) { return trq_seconds(n * 3600); }
+/* n units; what is more than 292 years is trq_forever(), or as long ago. */
+TRQ_INLINE struct trq_span trq_units_(int64_t n, int64_t unit_ns)
+{
+    if (n > INT64_MAX / unit_ns)
+        return trq_ns(INT64_MAX);
+    if (n < INT64_MIN / unit_ns)
+        return trq_ns(INT64_MIN);
+    return trq_ns(n * unit_ns);
+}
+TRQ_INLINE struct trq_span trq_us(int64_t n) { return trq_units_(n, 1000); }
+TRQ_INLINE struct trq_span trq_ms(int64_t n) { return trq_units_(n, 1000000); }
+TRQ_INLINE struct trq_span trq_seconds(int64_t n) { return trq_units_(n, 1000000000); }
+TRQ_INLINE struct trq_span trq_minutes(int64_t n) { return trq_units_(n, INT64_C(60000000000)); }
+TRQ_INLINE struct trq_span trq_hours(int64_t n) { return trq_units_(n, INT64_C(3600000000000)); }
 /* As long as it takes: some 292 years. */
 TRQ_INLINE struct trq_span trq_forever(void) { return trq_ns(INT64_MAX); }
 
