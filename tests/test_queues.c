@@ -287,7 +287,8 @@ Test(queues, any_mix_runs_in_the_order_of_the_model)
 {
     static const char *const queue[] = {"high", "default", "low"};
     enum { JOBS = 1500 };
-    int waits[3][JOBS], first[3] = {0}, last[3] = {0};
+    static int waits[3][JOBS];
+    int first[3] = {0}, last[3] = {0};
     unsigned seed = 20240607;
     for (int i = 0, n = 0; n < JOBS; i++) {
         if (rand_r(&seed) % 5 < 3) {

@@ -184,7 +184,7 @@ static void stops(int threads, uint32_t jobs_max, bool started, const char *what
         queues[i] = (struct trq_queue){names[i], i, 0};
     }
     for (unsigned i = 0; i < ROUNDS; i++)
-        one_round(threads, jobs_max, started, (long)(i * i), 99 + 1000 * i);
+        one_round(threads, jobs_max, started, (long)i * i, 99 + 1000 * i);
     for (int i = 0; i < PRODUCERS; i++)
         for (int n = 0; n < PER_PRODUCER; n++)
             unbalanced += atomic_load(&ends[i][n]) != 0;
