@@ -45,7 +45,7 @@ struct weave_loc {
     uint32_t newest;
     enum weave_kind kind;
     bool constant; /* by weave_constant(): until the next case */
-    int writer; /* plain data: the last write and the last read of each thread */
+    int writer;    /* plain data: the last write and the last read of each thread */
     int16_t written;
     weave_clock reads;
     const struct weave_site *last_site;

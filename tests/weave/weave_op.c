@@ -41,8 +41,8 @@ static struct weave_loc *begin(struct weave_site *site, const volatile void *p, 
     weave_memory_tick(weave_sched_self(), weave_sched_step());
     struct weave_loc *loc = weave_memory_atomic(p, size, &site->loc_hint);
     if (loc->constant)
-        weave_fail("%s was called constant, and %s may change it", loc->name ? loc->name : "an atomic",
-                   site->where);
+        weave_fail("%s was called constant, and %s may change it",
+                   loc->name ? loc->name : "an atomic", site->where);
     return loc;
 }
 
