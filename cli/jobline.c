@@ -6,14 +6,17 @@
 /* What a line may say. Names stand in the order in which messages list them. */
 enum field { WORKER, INPUTS, QUEUE, FIELD_COUNT };
 
+#define A(type) (1U << (type))
+
 static const struct {
     const char *name;
-    json_type type;
+    unsigned types;
+    const char *types_text;
     bool required;
 } fields[FIELD_COUNT] = {
-    [WORKER] = {"worker", JSON_STRING, true},
-    [INPUTS] = {"inputs", JSON_OBJECT, false},
-    [QUEUE] = {"queue", JSON_STRING, false},
+    [WORKER] = {"worker", A(JSON_STRING), "a string", true},
+    [INPUTS] = {"inputs", A(JSON_OBJECT), "an object", false},
+    [QUEUE] = {"queue", A(JSON_STRING), "a string", false},
 };
 
 static const char *type_name(json_type type)
@@ -59,6 +62,14 @@ static enum field find_field(const char *name)
     return f;
 }
 
+static void refuse_unknown(const char *key, char *why)
+{
+    size_t size = (size_t)snprintf(why, TQ_WHY_SIZE, "unknown key \"%.100s\"; a job has %s", key,
+                                   fields[0].name);
+    for (int f = 1; f < FIELD_COUNT && size < TQ_WHY_SIZE; f++)
+        size += (size_t)snprintf(why + size, TQ_WHY_SIZE - size, ", %s", fields[f].name);
+}
+
 static bool check_known(json_t *root, char *why)
 {
     const char *key;
@@ -67,12 +78,11 @@ static bool check_known(json_t *root, char *why)
     {
         const enum field f = find_field(key);
         if (f == FIELD_COUNT) {
-            snprintf(why, TQ_WHY_SIZE, "unknown key \"%.100s\"; a job has worker, inputs, queue",
-                     key);
+            refuse_unknown(key, why);
             return false;
         }
-        if (json_typeof(value) != fields[f].type) {
-            snprintf(why, TQ_WHY_SIZE, "\"%s\" must be %s, not %s", key, type_name(fields[f].type),
+        if (!(fields[f].types & A(json_typeof(value)))) {
+            snprintf(why, TQ_WHY_SIZE, "\"%s\" must be %s, not %s", key, fields[f].types_text,
                      type_name(json_typeof(value)));
             return false;
         }
@@ -119,7 +129,7 @@ bool tq_jobline_parse(struct trq_str line, struct tq_jobline *out, char *why)
     *out = jobline;
     return true;
 drop:
-    json_decref(jobline.root);
+    tq_jobline_fini(&jobline);
     return false;
 }
 
