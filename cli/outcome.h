@@ -1,0 +1,13 @@
+/* A line of --output: what became of a job. */
+#ifndef TQ_CLI_OUTCOME_H
+#define TQ_CLI_OUTCOME_H
+
+#include <tresque.h>
+
+#include "cli/output.h"
+
+/* From the job's on_end, on its thread: what the worker Exec captured belongs to that thread. */
+void tq_outcome_ended(struct tq_output *output, const struct trq_event *event,
+                      const struct trq_error *error);
+
+#endif
