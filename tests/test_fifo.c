@@ -63,7 +63,7 @@ static bool try_open(struct rig *r)
         return false;
     tq_fifo_cache_init(&r->cache);
     for (int i = 0; i < QUEUES; i++)
-        if (!tq_fifo_init(&r->fifo[i], &r->segments, &r->cache))
+        if (!tq_fifo_init(&r->fifo[i], &r->segments, NULL, &r->cache))
             return false;
     return true;
 }
@@ -110,8 +110,8 @@ static uint32_t put_many(struct rig *r, int queue, uint32_t first, uint32_t coun
 
 static uint32_t get(struct rig *r, int queue)
 {
-    uint32_t upcoming;
-    return tq_fifo_pop(&r->fifo[queue], &r->cache, &upcoming);
+    struct tq_taken taken;
+    return tq_fifo_pop(&r->fifo[queue], &r->cache, &taken) ? taken.item : TQ_NONE;
 }
 
 static void must_give(struct rig *r, int queue, uint32_t first, uint32_t count)
@@ -209,13 +209,15 @@ Test(fifo, upcoming_is_an_item_of_the_same_segment_that_comes_soon)
     struct rig *r = rig_open();
     put_many(r, 0, 0, 2 * CELLS);
     for (uint32_t i = 0; i < 2 * CELLS; i++) {
-        uint32_t upcoming = 12345;
-        cr_assert_eq(tq_fifo_pop(&r->fifo[0], &r->cache, &upcoming), i);
-        cr_assert_eq(upcoming, i % CELLS + TQ_FIFO_AHEAD < CELLS ? i + TQ_FIFO_AHEAD : TQ_NONE);
+        struct tq_taken taken;
+        cr_assert(tq_fifo_pop(&r->fifo[0], &r->cache, &taken));
+        cr_assert_eq(taken.item, i);
+        cr_assert_eq(taken.upcoming,
+                     i % CELLS + TQ_FIFO_AHEAD < CELLS ? i + TQ_FIFO_AHEAD : TQ_NONE);
     }
-    uint32_t upcoming = 12345;
-    cr_assert_eq(tq_fifo_pop(&r->fifo[0], &r->cache, &upcoming), TQ_NONE);
-    cr_assert_eq(upcoming, TQ_NONE);
+    struct tq_taken taken = {.item = 12345};
+    cr_assert_not(tq_fifo_pop(&r->fifo[0], &r->cache, &taken));
+    cr_assert_eq(taken.item, TQ_NONE);
     rig_close(r);
 }
 
@@ -660,9 +662,9 @@ Test(fifo, check_sees_a_circle_of_segments)
     must_be_bad(r);
 }
 
-Test(fifo, check_sees_positions_that_do_not_follow_each_other)
+Test(fifo, check_sees_places_that_do_not_follow_each_other)
 {
     struct rig *r = lived_in();
-    tq_add(&last_of(r, 0)->ordinal, 1, relaxed); /* the depth would be a segment too large */
+    tq_add(&last_of(r, 0)->place, 1, relaxed); /* the depth would be one too large */
     must_be_bad(r);
 }

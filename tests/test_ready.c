@@ -71,7 +71,7 @@ static struct rig *rig_closed(const int32_t *weights, uint32_t count)
     struct tq_fifo *fifos[RANKS_MAX];
     for (uint32_t i = 0; i < count; i++) {
         fifos[i] = &r->fifo[i];
-        cr_assert(tq_fifo_init(fifos[i], &r->segments, &r->cache));
+        cr_assert(tq_fifo_init(fifos[i], &r->segments, NULL, &r->cache));
     }
     r->ready = tq_ready_create(&r->memory, fifos, weights, count);
     cr_assert_not_null(r->ready);

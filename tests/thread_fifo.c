@@ -118,12 +118,11 @@ static void *consume(void *argument)
         bool over = tq_load(&run->producing, acquire) == 0;
         bool found = false;
         for (int q = 0; q < run->queues; q++) {
-            uint32_t upcoming;
-            uint32_t item = tq_fifo_pop(&run->fifo[q], cache, &upcoming);
-            if (item == TQ_NONE)
+            struct tq_taken taken;
+            if (!tq_fifo_pop(&run->fifo[q], cache, &taken))
                 continue;
             found = true;
-            take_in(run, item, last[q]);
+            take_in(run, taken.item, last[q]);
         }
         if (!found && over)
             return NULL;
@@ -162,7 +161,7 @@ static bool prepare(struct run *run)
         tq_fifo_cache_init(&run->cache[i]);
     }
     for (int q = 0; q < run->queues; q++)
-        if (!tq_fifo_init(&run->fifo[q], &run->segments, &run->cache[0]))
+        if (!tq_fifo_init(&run->fifo[q], &run->segments, NULL, &run->cache[0]))
             return false;
     return true;
 }

@@ -198,7 +198,7 @@ static bool prepare(struct run *run, bool equals)
     for (int i = 0; i < RANKS; i++) {
         fifos[i] = &run->fifo[i];
         weights[i] = i == 0 ? 1000 : equals ? -(i / 10) : -i;
-        if (!tq_fifo_init(fifos[i], &run->segments, &run->cache[0]))
+        if (!tq_fifo_init(fifos[i], &run->segments, NULL, &run->cache[0]))
             return false;
     }
     run->ready = tq_ready_create(&run->memory, fifos, weights, RANKS);

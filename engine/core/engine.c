@@ -140,9 +140,19 @@ static bool init_slabs(struct trq_engine *e)
         .limit = e->jobs_max + TQ_QUEUES_MAX + TQ_LOCALS_MAX,
         .caches_max = TQ_LOCALS_MAX,
     };
+    /* A link holds a job that waits ahead of a queue, or is taken for one that is about to, or for a sweep. */
+    struct tq_slab_shape links = {
+        .object_size = sizeof(struct tq_link),
+        .align = _Alignof(struct tq_link),
+        .chunk_objects = 1u << TQ_LINKS_SHIFT,
+        .magazine_objects = 30,
+        .limit = e->jobs_max + TQ_FIFO_SWEEP * TQ_LOCALS_MAX,
+        .caches_max = TQ_LOCALS_MAX,
+    };
     return tq_slab_init(&e->jobs, &e->memory, &jobs) &&
            tq_slab_init(&e->notes, &e->memory, &notes) &&
            tq_slab_init(&e->segments, &e->memory, &segments) &&
+           tq_slab_init(&e->links, &e->memory, &links) &&
            tq_blocks_init(&e->blocks, &e->memory, e->jobs_max, TQ_LOCALS_MAX);
 }
 
@@ -183,6 +193,7 @@ static void free_parts(struct trq_engine *e)
     tq_registry_fini(e);
     tq_locals_destroy(e);
     tq_blocks_fini(&e->blocks);
+    tq_slab_fini(&e->links);
     tq_slab_fini(&e->segments);
     tq_slab_fini(&e->notes);
     tq_slab_fini(&e->jobs);

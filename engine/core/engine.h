@@ -84,6 +84,7 @@ struct trq_engine {
     struct tq_slab jobs;
     struct tq_slab notes;
     struct tq_slab segments;
+    struct tq_slab links;
     struct tq_blocks blocks;
     struct tq_park park;
     struct tq_bell room;    /* waiting for a slot or for room in a channel */

@@ -13,10 +13,14 @@ static bool attach(struct tq_local *local)
         goto detach_jobs;
     if (!tq_slab_attach(&e->segments, &local->segments.slab))
         goto detach_notes;
-    if (!tq_blocks_attach(&e->blocks, &local->blocks))
+    if (!tq_slab_attach(&e->links, &local->segments.links))
         goto detach_segments;
+    if (!tq_blocks_attach(&e->blocks, &local->blocks))
+        goto detach_links;
     tq_fifo_cache_init(&local->segments);
     return true;
+detach_links:
+    tq_slab_detach(&e->links, &local->segments.links);
 detach_segments:
     tq_slab_detach(&e->segments, &local->segments.slab);
 detach_notes:

@@ -193,7 +193,8 @@ static struct tq_queue *plan_queue(struct plan *p, const char *app, const char *
     }
     struct tq_local *local = tq_local_of(p->engine);
     q = tq_alloc(&p->engine->memory, sizeof *q, TQ_LINE);
-    if (!q || !local || !tq_fifo_init(&q->fifo, &p->engine->segments, &local->segments)) {
+    if (!q || !local ||
+        !tq_fifo_init(&q->fifo, &p->engine->segments, &p->engine->links, &local->segments)) {
         tq_free(&p->engine->memory, q, sizeof *q);
         tq_error(p->error, TRQ_ENOMEM, "no memory for queue %.150s", full);
         return NULL;

@@ -68,10 +68,13 @@ int trq_engine_drain(struct trq_engine *engine, struct trq_span at_most)
 static void drop_waiting(struct trq_engine *e, struct tq_local *local)
 {
     for (uint32_t i = 0; i < tq_load(&e->registry.queues_count, acquire); i++) {
-        uint32_t index, upcoming;
-        while ((index = tq_fifo_pop(&e->registry.queues[i]->fifo, &local->segments, &upcoming)) !=
-               TQ_NONE)
-            tq_job_drop(e, local, index);
+        struct tq_fifo *fifo = &e->registry.queues[i]->fifo;
+        struct tq_taken taken;
+        while (tq_fifo_pop(fifo, &local->segments, &taken)) {
+            if (taken.link != TQ_NONE)
+                tq_fifo_link_free(&e->links, &local->segments, taken.link);
+            tq_job_drop(e, local, taken.item);
+        }
     }
 }
 

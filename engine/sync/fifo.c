@@ -12,6 +12,8 @@
 #define CLOSED UINT32_MAX
 #define TAKEN TQ_FIFO_TAKEN
 #define CLOSED_BIT 0x80000000u
+#define HELD_BIT 0x80000000u
+#define LEFT (TQ_FIFO_CELLS + 1u)
 /* A spare with fewer lives behind it is used. What is left to 2^32 is for appends that lose: each begins a life, and the
  * spare stays where it is. */
 #define GENERATIONS (UINT32_MAX - 0xffff)
@@ -35,6 +37,13 @@ static inline uint32_t low_of(uint64_t w)
 static inline uint32_t tickets_of(uint64_t enq)
 {
     return (uint32_t)enq & ~CLOSED_BIT;
+}
+
+/* Cells taken: as much as LEFT are all. */
+static inline uint32_t taken_of(uint64_t deq)
+{
+    uint32_t taken = (uint32_t)deq & ~HELD_BIT;
+    return taken < TQ_FIFO_CELLS ? taken : TQ_FIFO_CELLS;
 }
 
 static inline struct tq_segment *segment_at(const struct tq_fifo *fifo, uint32_t index)
@@ -88,7 +97,7 @@ static void put_spare(const struct tq_fifo *fifo, struct tq_fifo_cache *cache, u
 
 /* A new life, with count items in it. Nobody else looks at it yet but threads of an older life, whose CAS fail
  * by the generation whatever they see. */
-static struct tq_segment *begin_life(const struct tq_fifo *fifo, uint32_t index, uint64_t ordinal,
+static struct tq_segment *begin_life(const struct tq_fifo *fifo, uint32_t index, uint64_t place,
                                      const uint32_t *items, uint32_t count)
 {
     struct tq_segment *s = segment_at(fifo, index);
@@ -97,16 +106,19 @@ static struct tq_segment *begin_life(const struct tq_fifo *fifo, uint32_t index,
         tq_store(&s->cell[i], word(g, items[i] + 1), relaxed);
     tq_store(&s->next, word(g, NIL), relaxed);
     tq_store(&s->deq, word(g, 0), relaxed);
-    tq_store(&s->ordinal, ordinal, relaxed);
+    tq_store(&s->place, place, relaxed);
     tq_store(&s->enq, word(g, count), relaxed);
     return s;
 }
 
-bool tq_fifo_init(struct tq_fifo *fifo, struct tq_slab *segments, struct tq_fifo_cache *cache)
+bool tq_fifo_init(struct tq_fifo *fifo, struct tq_slab *segments, struct tq_slab *links,
+                  struct tq_fifo_cache *cache)
 {
     assert(segments->objects.shift == TQ_SEGMENTS_SHIFT);
     assert(segments->objects.object_size == sizeof(struct tq_segment));
     fifo->segments = segments;
+    tq_store(&fifo->mutex.word, 0, relaxed);
+    tq_front_init(&fifo->front, links);
     if (!tq_fifo_reserve(segments, cache, 1))
         return false;
     uint32_t index = take_spare(fifo, cache);
@@ -118,6 +130,11 @@ bool tq_fifo_init(struct tq_fifo *fifo, struct tq_slab *segments, struct tq_fifo
 
 void tq_fifo_fini(struct tq_fifo *fifo, struct tq_fifo_cache *cache)
 {
+    while (fifo->front.first != TQ_NONE) {
+        uint32_t link = fifo->front.first;
+        tq_front_unlink(&fifo->front, link);
+        tq_slab_free(fifo->front.links, &cache->links, link);
+    }
     uint32_t index = low_of(tq_load(&fifo->head, acquire));
     for (;;) {
         uint32_t next = low_of(tq_load(&segment_at(fifo, index)->next, acquire));
@@ -154,7 +171,7 @@ static enum append append(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uin
         return REFUSED;
     if (low_of(next) == NIL) {
         uint32_t index = take_spare(fifo, cache);
-        begin_life(fifo, index, tq_load(&s->ordinal, relaxed) + 1, items, count);
+        begin_life(fifo, index, tq_load(&s->place, relaxed) + TQ_FIFO_CELLS, items, count);
         uint64_t linked = word(generation_of(tail), index + 1);
         if (tq_cas(&s->next, &next, linked, seq_cst,
                    seq_cst)) { /* rel: O2; linearisation of push */
@@ -238,23 +255,38 @@ uint32_t tq_fifo_push(struct tq_fifo *fifo, struct tq_fifo_cache *cache, const u
 
 /* ---- pop ----------------------------------------------------------------------------------------- */
 
-/* The segment of `head` is used up. False: nothing follows. */
-static bool advance_head(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint64_t head)
+/* From the segment of `head`, which is LEFT or held, to the one that follows. */
+static void advance_head(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint64_t head,
+                         uint64_t next)
 {
-    struct tq_segment *s = segment_at(fifo, low_of(head));
-    uint64_t next = tq_load(&s->next, seq_cst); /* acq: O2 */
-    if (generation_of(next) != generation_of(head))
-        return true;
-    if (low_of(next) == NIL || low_of(next) == CLOSED)
-        return false;
     uint64_t tail = tq_load(&fifo->tail, acquire);
     if (tail == head)
         advance_tail(fifo, tail, next); /* I3 */
     uint32_t index = low_of(next) - 1;
     uint32_t g = generation_of(tq_load(&segment_at(fifo, index)->deq, relaxed));
-    uint64_t expected = head;
-    if (tq_cas(&fifo->head, &expected, word(g, index), acq_rel, relaxed)) /* rel: O3 */
-        tq_slab_free(fifo->segments, &cache->slab, low_of(head));         /* I2: it is ours */
+    if (tq_cas(&fifo->head, &head, word(g, index), acq_rel, relaxed)) /* rel: O3 */
+        tq_slab_free(fifo->segments, &cache->slab, low_of(head));     /* I2: it is ours */
+}
+
+static inline bool is_last(uint64_t next)
+{
+    return low_of(next) == NIL || low_of(next) == CLOSED;
+}
+
+/* The segment of `head` is used up, and was not held. False: nothing follows. */
+static bool leave(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint64_t head, uint64_t deq)
+{
+    struct tq_segment *s = segment_at(fifo, low_of(head));
+    uint64_t next = tq_load(&s->next, seq_cst); /* acq: O2 */
+    if (generation_of(next) != generation_of(head))
+        return true;
+    if (is_last(next))
+        return false;
+    /* I6. The release is for who reads LEFT and then wants to see what follows. */
+    if (low_of(deq) != LEFT &&
+        !tq_cas(&s->deq, &deq, word(generation_of(head), LEFT), release, relaxed))
+        return true; /* held, or another was here */
+    advance_head(fifo, cache, head, next);
     return true;
 }
 
@@ -282,39 +314,106 @@ static bool cell_is_due(struct tq_segment *s, uint32_t generation, uint32_t d)
     return true;
 }
 
-uint32_t tq_fifo_pop_slow(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint32_t *out_upcoming)
+/* ---- the front ------------------------------------------------------------------------------------ */
+
+/* From now on only who has the mutex, as we do, moves deq and head. */
+static void hold(struct tq_fifo *fifo, struct tq_fifo_cache *cache)
 {
-    *out_upcoming = TQ_NONE;
+    for (;;) {
+        uint64_t head = tq_load(&fifo->head, acquire); /* acq: O3 */
+        struct tq_segment *s = segment_at(fifo, low_of(head));
+        uint64_t deq = tq_load(&s->deq, acquire);
+        if (generation_of(deq) != generation_of(head))
+            continue;
+        assert(!(deq & HELD_BIT));
+        if (low_of(deq) == LEFT)
+            leave(fifo, cache, head, deq);
+        else if (tq_cas(&s->deq, &deq, deq | HELD_BIT, seq_cst, relaxed)) /* O5, I6 */
+            return;
+    }
+}
+
+/* Everybody may pop. A store suffices: nobody else's CAS can succeed while it is held. */
+static void let_go(struct tq_fifo *fifo)
+{
+    struct tq_segment *s = segment_at(fifo, low_of(tq_load(&fifo->head, acquire)));
+    uint64_t deq = tq_load(&s->deq, relaxed);
+    assert(deq & HELD_BIT);
+    tq_store(&s->deq, deq & ~(uint64_t)HELD_BIT, release); /* rel: O7 */
+}
+
+void tq_fifo_put(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint32_t link, uint64_t place,
+                 uint32_t item)
+{
+    tq_mutex_lock(&fifo->mutex);
+    if (fifo->front.first == TQ_NONE)
+        hold(fifo, cache);
+    tq_front_insert(&fifo->front, link, place, item);
+    tq_mutex_unlock(&fifo->mutex);
+}
+
+/* The first of the front. False: it is empty by now. */
+static bool pop_front(struct tq_fifo *fifo, struct tq_taken *out)
+{
+    struct tq_front *front = &fifo->front;
+    tq_mutex_lock(&fifo->mutex);
+    out->link = front->first;
+    if (out->link != TQ_NONE) {
+        const struct tq_link *link = tq_link_at(front, out->link);
+        out->item = link->item;
+        out->place = link->place;
+        tq_front_unlink(front, out->link);
+        out->upcoming = tq_load(&front->item, relaxed);
+        if (front->first == TQ_NONE)
+            let_go(fifo);
+    }
+    tq_mutex_unlock(&fifo->mutex);
+    return out->link != TQ_NONE;
+}
+
+bool tq_fifo_pop_slow(struct tq_fifo *fifo, struct tq_fifo_cache *cache, struct tq_taken *out)
+{
+    out->item = TQ_NONE;
     for (;;) {
         uint64_t head = tq_load(&fifo->head, acquire); /* acq: O3 */
         struct tq_segment *s = segment_at(fifo, low_of(head));
         uint32_t g = generation_of(head);
-        uint64_t deq = tq_load(&s->deq, relaxed);
+        uint64_t deq = tq_load(&s->deq, seq_cst); /* O5; acq: O7 */
         if (TQ_UNLIKELY(generation_of(deq) != g))
             continue;
+        if (TQ_UNLIKELY(deq & HELD_BIT)) {
+            if (pop_front(fifo, out))
+                return true;
+            continue;
+        }
         uint32_t d = low_of(deq);
         if (TQ_UNLIKELY(d >= TQ_FIFO_CELLS)) {
-            if (!advance_head(fifo, cache, head))
-                return TQ_NONE;
+            if (!leave(fifo, cache, head, deq))
+                return false;
             continue;
         }
         uint64_t cell = tq_load(&s->cell[d], seq_cst); /* acq: O1 */
         if (is_empty(cell, g)) {
             if (!cell_is_due(s, g, d))
-                return TQ_NONE;
+                return false;
             continue;
         }
+        uint64_t place = tq_load(&s->place, relaxed);
         /* A cell of a later life: deq is too, and the CAS fails. */
-        if (!tq_cas(&s->deq, &deq, word(g, d + 1), relaxed, relaxed))
+        if (!tq_cas(&s->deq, &deq, word(g, d + 1), release, relaxed)) /* rel: O7 */
             continue;
         if (TQ_UNLIKELY(low_of(cell) == TAKEN))
             continue;
+        out->item = low_of(cell) - 1;
+        out->upcoming = TQ_NONE;
         if (d + TQ_FIFO_AHEAD < TQ_FIFO_CELLS) {
             uint64_t ahead = tq_load(&s->cell[d + TQ_FIFO_AHEAD], relaxed);
             if (generation_of(ahead) == g && low_of(ahead) != TAKEN)
-                *out_upcoming = low_of(ahead) - 1;
+                out->upcoming = low_of(ahead) - 1;
         }
-        return low_of(cell) - 1;
+        out->place = place + d;
+        out->link = TQ_NONE;
+        return true;
     }
 }
 
@@ -346,12 +445,11 @@ uint64_t tq_fifo_depth(const struct tq_fifo *fifo)
 {
     struct tq_segment *first = segment_at(fifo, low_of(tq_load(&fifo->head, acquire)));
     struct tq_segment *last = segment_at(fifo, low_of(tq_load(&fifo->tail, acquire)));
-    uint64_t taken =
-        tq_load(&first->ordinal, relaxed) * TQ_FIFO_CELLS + low_of(tq_load(&first->deq, relaxed));
+    uint64_t taken = tq_load(&first->place, relaxed) + taken_of(tq_load(&first->deq, relaxed));
     uint32_t tickets = tickets_of(tq_load(&last->enq, relaxed));
-    uint64_t given = tq_load(&last->ordinal, relaxed) * TQ_FIFO_CELLS +
-                     (tickets < TQ_FIFO_CELLS ? tickets : TQ_FIFO_CELLS);
-    return given > taken ? given - taken : 0;
+    uint64_t given =
+        tq_load(&last->place, relaxed) + (tickets < TQ_FIFO_CELLS ? tickets : TQ_FIFO_CELLS);
+    return (given > taken ? given - taken : 0) + tq_load(&fifo->front.count, relaxed);
 }
 
 uint32_t tq_fifo_peek(const struct tq_fifo *fifo)
@@ -359,18 +457,23 @@ uint32_t tq_fifo_peek(const struct tq_fifo *fifo)
     uint64_t head = tq_load(&fifo->head, acquire);
     uint32_t g = generation_of(head);
     struct tq_segment *s = segment_at(fifo, low_of(head));
-    uint64_t deq = tq_load(&s->deq, relaxed);
-    if (generation_of(deq) == g && low_of(deq) >= TQ_FIFO_CELLS) {
+    uint64_t deq = tq_load(&s->deq, acquire);
+    if (deq & HELD_BIT) {
+        uint32_t item = tq_load(&fifo->front.item, relaxed);
+        if (item != TQ_NONE)
+            return item;
+    }
+    if (generation_of(deq) == g && taken_of(deq) == TQ_FIFO_CELLS) {
         uint64_t next = tq_load(&s->next, acquire);
-        if (generation_of(next) != g || low_of(next) == NIL || low_of(next) == CLOSED)
+        if (generation_of(next) != g || is_last(next))
             return TQ_NONE;
         s = segment_at(fifo, low_of(next) - 1);
         deq = tq_load(&s->deq, relaxed);
         g = generation_of(deq);
     }
-    if (generation_of(deq) != g || low_of(deq) >= TQ_FIFO_CELLS)
+    if (generation_of(deq) != g || taken_of(deq) == TQ_FIFO_CELLS)
         return TQ_NONE;
-    uint64_t cell = tq_load(&s->cell[low_of(deq)], acquire);
+    uint64_t cell = tq_load(&s->cell[taken_of(deq)], acquire);
     if (generation_of(cell) != g || low_of(cell) == TAKEN)
         return TQ_NONE;
     return low_of(cell) - 1;
@@ -380,20 +483,21 @@ bool tq_fifo_at_end(const struct tq_fifo *fifo)
 {
     uint64_t head = tq_load(&fifo->head, acquire);
     struct tq_segment *s = segment_at(fifo, low_of(head));
-    if (low_of(tq_load(&s->deq, relaxed)) < TQ_FIFO_CELLS)
-        return false;
-    uint32_t next = low_of(tq_load(&s->next, acquire));
-    return next != NIL && next != CLOSED;
+    return taken_of(tq_load(&s->deq, relaxed)) == TQ_FIFO_CELLS &&
+           !is_last(tq_load(&s->next, acquire));
 }
 
-static bool check_segment(const struct tq_segment *s, uint64_t *items)
+/* Cells beyond those taken; held: what deq must say. */
+static bool check_segment(const struct tq_segment *s, bool held, uint64_t *items)
 {
-    uint32_t g = generation_of(tq_load(&s->deq, relaxed));
+    uint64_t deq = tq_load(&s->deq, relaxed);
+    uint32_t g = generation_of(deq);
     uint32_t tickets = tickets_of(tq_load(&s->enq, relaxed));
     uint32_t end = tickets < TQ_FIFO_CELLS ? tickets : TQ_FIFO_CELLS;
-    if (generation_of(tq_load(&s->enq, relaxed)) != g || g != s->generation)
+    if (generation_of(tq_load(&s->enq, relaxed)) != g || g != s->generation ||
+        !!(deq & HELD_BIT) != held || (low_of(deq) & ~HELD_BIT) > TQ_FIFO_CELLS)
         return false;
-    for (uint32_t i = low_of(tq_load(&s->deq, relaxed)); i < TQ_FIFO_CELLS; i++) {
+    for (uint32_t i = taken_of(deq); i < TQ_FIFO_CELLS; i++) {
         uint64_t cell = tq_load(&s->cell[i], relaxed);
         if (i >= end && generation_of(cell) == g)
             return false; /* nobody had that ticket */
@@ -404,16 +508,20 @@ static bool check_segment(const struct tq_segment *s, uint64_t *items)
 
 bool tq_fifo_check(const struct tq_fifo *fifo, uint64_t *out_items)
 {
-    *out_items = 0;
+    uint64_t items = tq_load(&fifo->front.count, relaxed);
+    bool held = items != 0; /* I5 */
+    if (!tq_front_check(&fifo->front))
+        return false;
     uint64_t at = tq_load(&fifo->head, acquire);
-    uint64_t ordinal = tq_load(&segment_at(fifo, low_of(at))->ordinal, relaxed);
-    for (;; ordinal++) {
+    uint64_t place = tq_load(&segment_at(fifo, low_of(at))->place, relaxed);
+    for (;; place += TQ_FIFO_CELLS, held = false) {
         const struct tq_segment *s = segment_at(fifo, low_of(at));
         uint64_t next = tq_load(&s->next, acquire);
         if (s->generation != generation_of(at) || generation_of(next) != generation_of(at) ||
-            tq_load(&s->ordinal, relaxed) != ordinal || !check_segment(s, out_items))
+            tq_load(&s->place, relaxed) != place || !check_segment(s, held, &items))
             return false;
-        if (low_of(next) == NIL || low_of(next) == CLOSED)
+        *out_items = items;
+        if (is_last(next))
             return at == tq_load(&fifo->tail, acquire);
         uint32_t index = low_of(next) - 1;
         at = word(segment_at(fifo, index)->generation, index);

@@ -79,8 +79,8 @@ void tq_ready_mark_slow(struct tq_ready *ready, uint32_t rank)
 }
 
 /* The fifo was found empty: take its hint away, unless something comes in between. */
-static uint32_t settle(struct tq_ready *ready, struct tq_fifo_cache *cache, uint32_t rank,
-                       uint32_t *out_upcoming)
+static bool settle(struct tq_ready *ready, struct tq_fifo_cache *cache, uint32_t rank,
+                   struct tq_taken *out)
 {
     tq_a64 *word = &ready->word[rank / PER_WORD];
     uint64_t both = hint_bit(rank) | doubt_bit(rank);
@@ -88,20 +88,19 @@ static uint32_t settle(struct tq_ready *ready, struct tq_fifo_cache *cache, uint
     uint64_t mine;
     do {
         if (!(w & hint_bit(rank)))
-            return TQ_NONE; /* another consumer did */
+            return false; /* another consumer did */
         mine = (w | doubt_bit(rank)) + ((uint64_t)1 << 32);
     } while (!tq_cas(word, &w, mine, seq_cst, relaxed)); /* S1 */
 
-    uint32_t item = tq_fifo_pop(ready->fifo[rank], cache, out_upcoming); /* S2 */
-    if (item != TQ_NONE) {
+    if (tq_fifo_pop(ready->fifo[rank], cache, out)) { /* S2 */
         tq_ready_mark_slow(ready, rank);
-        return item;
+        return true;
     }
     w = mine;
     while (!tq_cas(word, &w, w & ~both, seq_cst, relaxed)) /* S3 */
         if (tag_of(w) != tag_of(mine) || (w & both) != both)
             break; /* a push was here, or another settler is */
-    return TQ_NONE;
+    return false;
 }
 
 static inline uint32_t hinted(const struct tq_ready *ready, uint32_t i)
@@ -128,17 +127,14 @@ static bool try_rank(struct tq_ready *ready, struct tq_fifo_cache *cache, uint32
                      bool thorough, struct tq_taken *out)
 {
     out->rank = rank;
-    out->item = tq_fifo_pop(ready->fifo[rank], cache, &out->upcoming);
-    if (TQ_LIKELY(out->item != TQ_NONE))
+    if (TQ_LIKELY(tq_fifo_pop(ready->fifo[rank], cache, out)))
         return true;
     /* A hint that stays costs a look each time. Where others are hinted too it is taken away at once; alone
      * it may stay until one goes to sleep, which spares both sides the exchange when the consumer is the
      * faster. */
     if (!thorough && next_hinted(ready, rank + 1, ready->count) == ready->count)
         return false;
-    out->item = settle(ready, cache, rank, &out->upcoming);
-    out->wake = out->item != TQ_NONE;
-    return out->wake;
+    return out->wake = settle(ready, cache, rank, out);
 }
 
 static bool try_range(struct tq_ready *ready, struct tq_fifo_cache *cache, uint32_t from,
@@ -188,8 +184,7 @@ bool tq_ready_take(struct tq_ready *ready, struct tq_fifo_cache *cache, bool tho
     uint32_t rank = bits ? (uint32_t)__builtin_ctz(bits) : next_hinted(ready, 0, ready->count);
     if (TQ_LIKELY(bits && ready->alone >> rank & 1)) {
         out->rank = rank;
-        out->item = tq_fifo_pop(ready->fifo[rank], cache, &out->upcoming);
-        if (TQ_LIKELY(out->item != TQ_NONE))
+        if (TQ_LIKELY(tq_fifo_pop(ready->fifo[rank], cache, out)))
             return true;
     }
     return take_from(ready, cache, rank, thorough, out);

@@ -18,7 +18,7 @@
  *          look then sees it, and takes nothing of lower rank first.
  *
  * Protocol and ordering; all four accesses are seq_cst, so one of the two sides sees the other:
- *   | mark   M1 the push into the fifo           M2 load the word; if hint 0: or it in; if doubt: and it out   |
+ *   | mark   M1 the push or put                  M2 load the word; if hint 0: or it in; if doubt: and it out   |
  *   | settle S1 CAS: doubt in, tag + 1           S2 pop; found something: mark, done                           |
  *   |        S3 CAS from S1's value: both bits out. Fails if the doubt is gone, or the tag is another            |
  *   If M1 comes after S2's look, then M2 comes after S1: it sees the doubt and removes it, S3 fails. If M1 comes
@@ -76,7 +76,7 @@ void tq_ready_destroy(const struct tq_memory *memory, struct tq_ready *ready);
 void tq_ready_open(struct tq_ready *ready, uint32_t rank, bool open);
 
 void tq_ready_mark_slow(struct tq_ready *ready, uint32_t rank);
-/* After a push into that fifo. */
+/* After a push into that fifo, or a put. */
 static inline void tq_ready_mark(struct tq_ready *ready, uint32_t rank)
 {
     uint64_t both = (uint64_t)0x10001 << rank % TQ_READY_RANKS_PER_WORD;
@@ -85,13 +85,6 @@ static inline void tq_ready_mark(struct tq_ready *ready, uint32_t rank)
     if (TQ_UNLIKELY((w & both) != hint))
         tq_ready_mark_slow(ready, rank);
 }
-
-struct tq_taken {
-    uint32_t item; /* TQ_NONE: nothing */
-    uint32_t rank;
-    uint32_t upcoming; /* likely an item of that fifo soon; or TQ_NONE */
-    bool wake;         /* a hint was restored: somebody else may have gone to sleep over it */
-};
 
 /* The first item of the first fifo that has one. thorough: also settle the hint of the only fifo there is to look
  * at when it is empty; before one goes to sleep. False: nothing, and out->item is TQ_NONE. */

@@ -101,13 +101,15 @@ static bool pop(void)
 {
     unsigned self = who();
     struct span span = {.begin = ++w.clock};
-    uint32_t upcoming, item = tq_fifo_pop(&w.fifo, &w.cache[self], &upcoming);
+    struct tq_taken taken;
+    bool found = tq_fifo_pop(&w.fifo, &w.cache[self], &taken);
     span.end = ++w.clock;
-    weave_assert(upcoming == TQ_NONE || upcoming < ITEMS);
-    if (item == TQ_NONE) {
+    if (!found) {
         w.empty[w.empties++] = span;
         return false;
     }
+    uint32_t item = taken.item;
+    weave_assert(taken.upcoming == TQ_NONE || taken.upcoming < ITEMS);
     weave_assert(item < ITEMS);
     weave_assert(w.push[item].begin);
     weave_assert(!w.pop[item].begin); /* once */
@@ -126,7 +128,7 @@ static void look_at_ends(void)
     const struct tq_segment *last = tq_segment_at(&w.fifo, (uint32_t)w.fifo.tail);
     weave_assert(w.fifo.head >> 32 == first->generation);
     weave_assert(w.fifo.tail >> 32 == last->generation);
-    weave_assert(last->ordinal >= first->ordinal);
+    weave_assert(last->place >= first->place);
 }
 
 static void play(void *arg)
@@ -171,7 +173,7 @@ static void setup(void *arg)
         if (good && script[0] != 'r' && strpbrk(script, "+3"))
             good = tq_fifo_reserve(&w.slab, &w.cache[i], strchr(script, '3') ? 3 : 1);
     }
-    good = good && tq_fifo_init(&w.fifo, &w.slab, &w.cache[SETUP]);
+    good = good && tq_fifo_init(&w.fifo, &w.slab, NULL, &w.cache[SETUP]);
     if (!good)
         weave_fail("no memory for the setup");
     for (uint32_t i = 0; i < w.slab.objects.chunks_max; i++)
@@ -359,7 +361,7 @@ int main(int argc, char **argv)
         story_holds(&stories[i], deep);
     weakened();
     left_out("tq_cas(cell, acq_rel, relaxed)", "caught: a consumer who does not give up a cell");
-    left_out("tq_cas(&s->deq, relaxed, relaxed)", "caught: an item taken, and deq not moved");
+    left_out("tq_cas(&s->deq, release, relaxed)", "caught: an item taken, and deq not moved");
     left_out("tq_or(&s->enq, seq_cst)", "caught: close that does not mark the tickets");
     return tap_done();
 }

@@ -28,6 +28,12 @@ struct tq_fifo {
 struct tq_fifo_cache {
     int none;
 };
+struct tq_taken {
+    uint32_t item, upcoming;
+    uint64_t place;
+    uint32_t link, rank;
+    bool wake;
+};
 
 static void fifo_push(struct tq_fifo *fifo, uint32_t item)
 {
@@ -38,20 +44,21 @@ static void fifo_push(struct tq_fifo *fifo, uint32_t item)
     }
 }
 
-static uint32_t tq_fifo_pop(struct tq_fifo *fifo, struct tq_fifo_cache *cache,
-                            uint32_t *out_upcoming)
+static bool tq_fifo_pop(struct tq_fifo *fifo, struct tq_fifo_cache *cache, struct tq_taken *out)
 {
     (void)cache;
-    *out_upcoming = TQ_NONE;
+    *out = (struct tq_taken){.item = TQ_NONE, .upcoming = TQ_NONE, .rank = out->rank};
     uint32_t deq = tq_load(&fifo->deq, relaxed);
     while (deq < CELLS) {
         uint32_t cell = tq_load(&fifo->cell[deq], seq_cst);
         if (!cell)
-            return TQ_NONE;
-        if (tq_cas(&fifo->deq, &deq, deq + 1, relaxed, relaxed))
-            return cell - 1;
+            return false;
+        if (tq_cas(&fifo->deq, &deq, deq + 1, relaxed, relaxed)) {
+            out->item = cell - 1;
+            return true;
+        }
     }
-    return TQ_NONE;
+    return false;
 }
 
 static uint32_t tq_fifo_peek(const struct tq_fifo *fifo)

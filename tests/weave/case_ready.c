@@ -80,7 +80,7 @@ static bool waits(uint32_t item)
     uint64_t at = fifo->head;
     for (;;) {
         const struct tq_segment *s = tq_slab_at(&w.slab, (uint32_t)at);
-        for (uint32_t i = (uint32_t)s->deq; i < TQ_FIFO_CELLS; i++)
+        for (uint32_t i = (uint32_t)s->deq & ~(1u << 31); i < TQ_FIFO_CELLS; i++)
             if (s->cell[i] == (((uint64_t)s->generation << 32) | (item + 1)))
                 return true;
         uint32_t next = (uint32_t)s->next;
@@ -197,7 +197,7 @@ static void build(const struct story *story)
     }
     struct tq_fifo *fifos[RANKS] = {&w.fifo[HEAVY], &w.fifo[LIGHT]};
     for (int i = 0; i < RANKS; i++)
-        weave_assert(tq_fifo_init(fifos[i], &w.slab, &w.cache[SETUP]));
+        weave_assert(tq_fifo_init(fifos[i], &w.slab, NULL, &w.cache[SETUP]));
     const int32_t weights[RANKS] = {story->equal ? 1 : 2, 1};
     w.ready = tq_ready_create(&memory, fifos, weights, RANKS);
     weave_assert(w.ready);

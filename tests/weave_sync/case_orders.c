@@ -49,12 +49,12 @@ static void build(const void *arg)
         tq_fifo_cache_init(&world.cache[t]);
         weave_assert(tq_fifo_reserve(&world.segments, &world.cache[t], 1));
     }
-    weave_assert(tq_fifo_init(&world.fifo, &world.segments, &world.cache[0]));
-    uint32_t upcoming;
+    weave_assert(tq_fifo_init(&world.fifo, &world.segments, NULL, &world.cache[0]));
+    struct tq_taken taken;
     for (uint32_t i = 0; i < make->before; i++) {
         weave_assert(tq_fifo_reserve(&world.segments, &world.cache[0], 1));
         weave_assert(tq_fifo_push(&world.fifo, &world.cache[0], (const uint32_t[]){i}, 1) == 1);
-        weave_assert(tq_fifo_pop(&world.fifo, &world.cache[0], &upcoming) == i);
+        weave_assert(tq_fifo_pop(&world.fifo, &world.cache[0], &taken) && taken.item == i);
     }
     for (int t = 0; t < THREADS; t++)
         weave_assert(tq_fifo_reserve(&world.segments, &world.cache[t], 2 * TQ_FIFO_CELLS));
@@ -109,9 +109,10 @@ static void log_pop(int who, uint32_t item)
 
 static bool pop(void)
 {
-    uint32_t upcoming, item = tq_fifo_pop(&world.fifo, &world.cache[weave_self()], &upcoming);
-    if (item == TQ_NONE)
+    struct tq_taken taken;
+    if (!tq_fifo_pop(&world.fifo, &world.cache[weave_self()], &taken))
         return false;
+    uint32_t item = taken.item;
     log_pop(weave_self(), item);
     weave_assert(WEAVE_READ(world.payload[item]) == (int)item * 10);
     WEAVE_WRITE(world.payload[item], -1);
@@ -123,10 +124,10 @@ static void finish(void *arg)
 {
     (void)arg;
     uint64_t left;
-    uint32_t upcoming, item;
+    struct tq_taken taken;
     weave_assert(tq_fifo_check(&world.fifo, &left));
-    while ((item = tq_fifo_pop(&world.fifo, &world.cache[0], &upcoming)) != TQ_NONE)
-        log_pop(THREADS, item);
+    while (tq_fifo_pop(&world.fifo, &world.cache[0], &taken))
+        log_pop(THREADS, taken.item);
     weave_assert(left == world.popped_count[THREADS]);
     unsigned times[ITEMS] = {0};
     int highest[THREADS + 1] = {-1, -1, -1, -1};
@@ -135,7 +136,7 @@ static void finish(void *arg)
         for (int p = 0; p < ITEMS / 4; p++)
             last[p] = who < THREADS ? -1 : highest[p];
         for (uint32_t i = 0; i < world.popped_count[who]; i++) {
-            item = world.popped[who][i];
+            uint32_t item = world.popped[who][i];
             times[item]++;
             weave_assert((int)item > last[item / 4]);
             last[item / 4] = (int)item;
@@ -267,6 +268,11 @@ static const struct sync_survivor survivors[] = {
     {"fifo.c", "tq_cas(&fifo->head, acq_rel, relaxed): release", 1, "the same"},
     {"fifo.c", "tq_load(cell, acquire): relaxed", 1, "patience: the pop looks again"},
     {"fifo.c", "tq_cas(cell, acq_rel, relaxed): ", 2, "TAKEN carries nothing"},
+    {"fifo.h", "tq_cas(&s->deq, release, relaxed): relaxed", 1,
+     "keeps an earlier load where it is; weave has none that read what is yet to be written"},
+    {"fifo.c", "tq_cas(&s->deq, release, relaxed): relaxed", 2,
+     "the same; and LEFT leads to a look at next, which its reader repeats"},
+    {"fifo.c", "tq_load(&s->deq, seq_cst): acquire", 1, "for a put (weave/case_front)"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -59,7 +59,7 @@ static void build(const void *arg)
     }
     struct tq_fifo *fifos[2] = {&world.fifo[0], &world.fifo[1]};
     for (int i = 0; i < 2; i++)
-        weave_assert(tq_fifo_init(fifos[i], &world.segments, &world.cache[0]));
+        weave_assert(tq_fifo_init(fifos[i], &world.segments, NULL, &world.cache[0]));
     world.ready = tq_ready_create(&world.memory, fifos, (const int32_t[]){2, 1}, 2);
     weave_assert(world.ready);
     tq_ready_open(world.ready, 0, !make->paused);
