@@ -105,8 +105,8 @@ static struct tq_segment *begin_life(const struct tq_fifo *fifo, uint32_t index,
     for (uint32_t i = 0; i < count; i++)
         tq_store(&s->cell[i], word(g, items[i] + 1), relaxed);
     tq_store(&s->next, word(g, NIL), relaxed);
-    tq_store(&s->deq, word(g, 0), relaxed);
     tq_store(&s->place, place, relaxed);
+    tq_store(&s->deq, word(g, 0), release); /* rel: O8 */
     tq_store(&s->enq, word(g, count), relaxed);
     return s;
 }
@@ -119,6 +119,7 @@ bool tq_fifo_init(struct tq_fifo *fifo, struct tq_slab *segments, struct tq_slab
     fifo->segments = segments;
     tq_store(&fifo->mutex.word, 0, relaxed);
     tq_front_init(&fifo->front, links);
+    fifo->sweeping = false;
     if (!tq_fifo_reserve(segments, cache, 1))
         return false;
     uint32_t index = take_spare(fifo, cache);
@@ -371,6 +372,135 @@ static bool pop_front(struct tq_fifo *fifo, struct tq_taken *out)
     return out->link != TQ_NONE;
 }
 
+/* The first of the segments, for who holds the fifo, if its place is before `end`. False: there is none. */
+static bool take_held(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint64_t end,
+                      uint64_t *out_place, uint32_t *out_item)
+{
+    for (;;) {
+        uint64_t head = tq_load(&fifo->head, acquire);
+        struct tq_segment *s = segment_at(fifo, low_of(head));
+        uint64_t deq = tq_load(&s->deq, relaxed);
+        uint32_t d = taken_of(deq);
+        assert(deq & HELD_BIT);
+        if (d == TQ_FIFO_CELLS) {
+            uint64_t next = tq_load(&s->next, seq_cst); /* acq: O2 */
+            if (is_last(next))
+                return false;
+            tq_a64 *its = &segment_at(fifo, low_of(next) - 1)->deq;
+            /* I6: before head names it, and nobody pops from it yet. */
+            tq_store(its, word(generation_of(tq_load(its, relaxed)), HELD_BIT), release);
+            advance_head(fifo, cache, head, next);
+            continue;
+        }
+        *out_place = tq_load(&s->place, relaxed) + d;
+        if (*out_place >= end)
+            return false;
+        uint64_t cell = tq_load(&s->cell[d], seq_cst); /* acq: O1 */
+        if (is_empty(cell, generation_of(head))) {
+            if (!cell_is_due(s, generation_of(head), d))
+                return false;
+            continue;
+        }
+        tq_store(&s->deq, deq + 1, release); /* rel: O7 */
+        if (low_of(cell) == TAKEN)
+            continue;
+        *out_item = low_of(cell) - 1;
+        return true;
+    }
+}
+
+static uint64_t given(const struct tq_fifo *fifo)
+{
+    struct tq_segment *last = segment_at(fifo, low_of(tq_load(&fifo->tail, acquire)));
+    uint32_t tickets = tickets_of(tq_load(&last->enq, relaxed));
+    return tq_load(&last->place, relaxed) + (tickets < TQ_FIFO_CELLS ? tickets : TQ_FIFO_CELLS);
+}
+
+/* What a sweep has in hand: free links, at most as many as it reserved and found; and tombs to be dropped. */
+struct sweep {
+    const struct tq_sweeper *by;
+    uint32_t links, tombs;
+    uint32_t link[2 * TQ_FIFO_SWEEP];
+    uint32_t tomb[TQ_FIFO_SWEEP];
+};
+
+static bool bury(struct sweep *sweep, uint32_t item)
+{
+    if (!sweep->by->is_tomb(sweep->by->context, item))
+        return false;
+    sweep->tomb[sweep->tombs++] = item;
+    return true;
+}
+
+static void look_in_front(struct tq_front *front, struct sweep *sweep)
+{
+    uint32_t index = front->cursor;
+    front->cursor = tq_link_at(front, index)->next;
+    if (!bury(sweep, tq_link_at(front, index)->item))
+        return;
+    tq_front_unlink(front, index);
+    sweep->link[sweep->links++] = index;
+}
+
+/* False: there is nothing that belongs to this round, or no link. */
+static bool look_in_segments(struct tq_fifo *fifo, struct tq_fifo_cache *cache, struct sweep *sweep)
+{
+    uint64_t place;
+    uint32_t item;
+    if (!sweep->links || !take_held(fifo, cache, fifo->sweep_end, &place, &item))
+        return false;
+    if (!bury(sweep, item))
+        tq_front_insert(&fifo->front, sweep->link[--sweep->links], place, item);
+    return true;
+}
+
+/* Under the mutex. False: the round is over. */
+static bool sweep_some(struct tq_fifo *fifo, struct tq_fifo_cache *cache, struct sweep *sweep,
+                       uint32_t count)
+{
+    struct tq_front *front = &fifo->front;
+    if (!fifo->sweeping) {
+        fifo->sweeping = true;
+        fifo->sweep_end = given(fifo);
+        front->cursor = front->first;
+    }
+    if (front->first == TQ_NONE)
+        hold(fifo, cache);
+    while (count-- && fifo->sweeping)
+        if (front->cursor != TQ_NONE)
+            look_in_front(front, sweep);
+        else
+            fifo->sweeping = look_in_segments(fifo, cache, sweep);
+    if (front->first == TQ_NONE)
+        let_go(fifo);
+    return fifo->sweeping;
+}
+
+bool tq_fifo_sweep(struct tq_fifo *fifo, struct tq_fifo_cache *cache,
+                   const struct tq_sweeper *sweeper, uint32_t step)
+{
+    struct tq_slab *slab = fifo->front.links;
+    struct sweep sweep = {.by = sweeper};
+    bool more = true;
+    while (more && step) {
+        uint32_t count = step < TQ_FIFO_SWEEP ? step : TQ_FIFO_SWEEP;
+        step -= count;
+        /* The allocator may be the user's: ask it before. */
+        while (sweep.links < count && tq_fifo_link_take(slab, cache, &sweep.link[sweep.links]))
+            sweep.links++;
+        tq_mutex_lock(&fifo->mutex);
+        more = sweep_some(fifo, cache, &sweep, count);
+        tq_mutex_unlock(&fifo->mutex);
+        while (sweep.tombs)
+            sweeper->drop(sweeper->context, sweep.tomb[--sweep.tombs]);
+        while (sweep.links > TQ_FIFO_SWEEP)
+            tq_fifo_link_free(slab, cache, sweep.link[--sweep.links]);
+    }
+    while (sweep.links)
+        tq_fifo_link_free(slab, cache, sweep.link[--sweep.links]);
+    return more;
+}
+
 bool tq_fifo_pop_slow(struct tq_fifo *fifo, struct tq_fifo_cache *cache, struct tq_taken *out)
 {
     out->item = TQ_NONE;
@@ -444,12 +574,9 @@ void tq_fifo_close(struct tq_fifo *fifo)
 uint64_t tq_fifo_depth(const struct tq_fifo *fifo)
 {
     struct tq_segment *first = segment_at(fifo, low_of(tq_load(&fifo->head, acquire)));
-    struct tq_segment *last = segment_at(fifo, low_of(tq_load(&fifo->tail, acquire)));
     uint64_t taken = tq_load(&first->place, relaxed) + taken_of(tq_load(&first->deq, relaxed));
-    uint32_t tickets = tickets_of(tq_load(&last->enq, relaxed));
-    uint64_t given =
-        tq_load(&last->place, relaxed) + (tickets < TQ_FIFO_CELLS ? tickets : TQ_FIFO_CELLS);
-    return (given > taken ? given - taken : 0) + tq_load(&fifo->front.count, relaxed);
+    uint64_t end = given(fifo);
+    return (end > taken ? end - taken : 0) + tq_load(&fifo->front.count, relaxed);
 }
 
 uint32_t tq_fifo_peek(const struct tq_fifo *fifo)
@@ -477,6 +604,107 @@ uint32_t tq_fifo_peek(const struct tq_fifo *fifo)
     if (generation_of(cell) != g || low_of(cell) == TAKEN)
         return TQ_NONE;
     return low_of(cell) - 1;
+}
+
+enum { FIND_LINKS = 64, FIND_TRIES = 16 };
+
+/* So many links at a time, since others wait for the mutex. */
+static bool find_in_front(struct tq_fifo *fifo, uint32_t item, uint64_t *out_count)
+{
+    struct tq_front *front = &fifo->front;
+    uint32_t at = TQ_NONE, life = 0;
+    bool found = false;
+    for (int tries = 0; !found && tries < FIND_TRIES;) {
+        tq_mutex_lock(&fifo->mutex);
+        if (at == TQ_NONE || tq_load(&tq_link_at(front, at)->life, relaxed) != life) {
+            at = front->first; /* it was taken away, and all before it probably, too */
+            *out_count = 0;
+            tries++;
+        }
+        for (int i = 0; i < FIND_LINKS && at != TQ_NONE && !found; i++) {
+            found = tq_link_at(front, at)->item == item;
+            *out_count += !found;
+            at = tq_link_at(front, at)->next;
+        }
+        if (at != TQ_NONE)
+            life = tq_load(&tq_link_at(front, at)->life, relaxed);
+        tq_mutex_unlock(&fifo->mutex);
+        if (at == TQ_NONE)
+            break;
+    }
+    return found;
+}
+
+/* Has head not gone beyond the segment that begins at `place`? */
+static bool is_in_queue(const struct tq_fifo *fifo, uint64_t place)
+{
+    for (;;) {
+        uint64_t head = tq_load(&fifo->head, acquire);
+        const struct tq_segment *s = segment_at(fifo, low_of(head));
+        uint64_t first = tq_load(&s->place, relaxed);
+        if (generation_of(tq_load(&s->deq, acquire)) == generation_of(head))
+            return first <= place;
+    }
+}
+
+enum find { FOUND, ABSENT, LOST };
+
+/* In the segment of `at`, which becomes the next one. */
+static enum find find_in_segment(const struct tq_fifo *fifo, uint64_t *at, uint32_t item,
+                                 uint64_t *count)
+{
+    const struct tq_segment *s = segment_at(fifo, low_of(*at));
+    uint32_t g = generation_of(*at);
+    uint64_t place = tq_load(&s->place, relaxed);
+    uint64_t deq = tq_load(&s->deq, acquire);
+    for (uint32_t i = taken_of(deq); i < TQ_FIFO_CELLS; i++) {
+        uint64_t cell = tq_load(&s->cell[i], acquire);
+        if (generation_of(cell) != g || low_of(cell) == TAKEN)
+            continue;
+        if (low_of(cell) == item + 1)
+            return FOUND;
+        ++*count;
+    }
+    uint64_t next = tq_load(&s->next, acquire);
+    if (generation_of(deq) != g || generation_of(next) != g)
+        return LOST;
+    if (is_last(next))
+        return ABSENT;
+    uint32_t index = low_of(next) - 1;
+    *at = word(generation_of(tq_load(&segment_at(fifo, index)->deq, acquire)), index); /* acq: O8 */
+    /* If ours is there still, the next one was when its generation was read. */
+    return is_in_queue(fifo, place) ? ABSENT : LOST;
+}
+
+static bool find_in_segments(const struct tq_fifo *fifo, uint32_t item, uint64_t *out_count)
+{
+    for (int tries = 0; tries < FIND_TRIES; tries++) {
+        uint64_t at = tq_load(&fifo->head, acquire), last;
+        enum find r;
+        *out_count = 0;
+        do {
+            last = at;
+            r = find_in_segment(fifo, &at, item, out_count);
+        } while (r == ABSENT && at != last);
+        if (r != LOST)
+            return r == FOUND;
+    }
+    return false;
+}
+
+bool tq_fifo_find(struct tq_fifo *fifo, uint32_t item, uint64_t *out_ahead)
+{
+    uint64_t front = 0, segments = 0;
+    /* A sweep may have moved it from here to there between the two looks: then it is there at the second. */
+    for (int tries = 0; tries < 2; tries++)
+        if (find_in_front(fifo, item, &front)) {
+            *out_ahead = front;
+            return true;
+        } else if (find_in_segments(fifo, item, &segments)) {
+            *out_ahead = front + segments;
+            return true;
+        }
+    return false;
 }
 
 bool tq_fifo_at_end(const struct tq_fifo *fifo)

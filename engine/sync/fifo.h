@@ -57,6 +57,7 @@
  *   | O6 the mutex                        |                                   | the front, and what it names  |
  *   | O7 pop: CAS of deq, release         | leave: load of deq, acquire       | that `place` was read: the    |
  *   |                                     |                                   | next life may write another   |
+ *   | O8 new life: store of deq, release  | find: load of deq, acquire        | that head left the old one    |
  *   seq_cst where `ready` builds on it: a push (or put) that is followed by a seq_cst load of a hint, and a pop that
  *   follows a seq_cst change of that hint: one of the two sees the other.
  *
@@ -128,6 +129,8 @@ struct tq_fifo {
     TQ_ON_LINE struct tq_slab *segments; /* of struct tq_segment */
     TQ_ON_LINE struct tq_mutex mutex;    /* of what follows, and of a held deq */
     struct tq_front front;
+    bool sweeping;      /* a round has begun; the front's cursor, then head, tell how far it is */
+    uint64_t sweep_end; /* place behind the last item that it looks at */
 };
 
 static inline struct tq_segment *tq_segment_at(const struct tq_fifo *fifo, uint32_t index)
@@ -259,6 +262,21 @@ static inline void tq_fifo_link_free(struct tq_slab *links, struct tq_fifo_cache
 void tq_fifo_put(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint32_t link, uint64_t place,
                  uint32_t item);
 
+/* Who knows which items are dead. */
+struct tq_sweeper {
+    /* Asked under the mutex: some loads, no lock. What is a tomb stays one until it is dropped. */
+    bool (*is_tomb)(void *context, uint32_t item);
+    void (*drop)(void *context, uint32_t item); /* it is in the queue no more */
+    void *context;
+};
+
+/* Looks at up to `step` items in their order and takes out those that are tombs; the others go to the front, each at its
+ * place. A round goes through what is in the queue when it begins; a call goes on where the last one stopped, and may be
+ * made by several threads. Takes the mutex for TQ_FIFO_SWEEP items at a time.
+ * True: the round is not over. False: it is, or there was no memory for links; the next call begins a new one. */
+bool tq_fifo_sweep(struct tq_fifo *fifo, struct tq_fifo_cache *cache,
+                   const struct tq_sweeper *sweeper, uint32_t step);
+
 /* ---- close, look ---- */
 
 /* No push succeeds that begins after close has returned. What was pushed can be popped. */
@@ -268,6 +286,10 @@ void tq_fifo_close(struct tq_fifo *fifo);
 uint64_t tq_fifo_depth(const struct tq_fifo *fifo);
 /* The first item, which may be gone already; TQ_NONE: empty. */
 uint32_t tq_fifo_peek(const struct tq_fifo *fifo);
+
+/* *out_ahead: how many items stand before that one, give or take what moves meanwhile. A walk through the queue, for a
+ * diagnosis. False: it is not there, or it moved while we looked. May wait for the mutex. */
+bool tq_fifo_find(struct tq_fifo *fifo, uint32_t item, uint64_t *out_ahead);
 
 /* The first segment is used up and another one follows: peek sees nothing, pop may find something. */
 bool tq_fifo_at_end(const struct tq_fifo *fifo);
