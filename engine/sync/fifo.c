@@ -104,9 +104,9 @@ static struct tq_segment *begin_life(const struct tq_fifo *fifo, uint32_t index,
     uint32_t g = ++s->generation;
     for (uint32_t i = 0; i < count; i++)
         tq_store(&s->cell[i], word(g, items[i] + 1), relaxed);
-    tq_store(&s->next, word(g, NIL), relaxed);
+    tq_store(&s->next, word(g, NIL), release); /* rel: O8 */
     tq_store(&s->place, place, relaxed);
-    tq_store(&s->deq, word(g, 0), release); /* rel: O8 */
+    tq_store(&s->deq, word(g, 0), relaxed);
     tq_store(&s->enq, word(g, count), relaxed);
     return s;
 }
@@ -671,7 +671,8 @@ static enum find find_in_segment(const struct tq_fifo *fifo, uint64_t *at, uint3
     if (is_last(next))
         return ABSENT;
     uint32_t index = low_of(next) - 1;
-    *at = word(generation_of(tq_load(&segment_at(fifo, index)->deq, acquire)), index); /* acq: O8 */
+    *at =
+        word(generation_of(tq_load(&segment_at(fifo, index)->next, acquire)), index); /* acq: O8 */
     /* If ours is there still, the next one was when its generation was read. */
     return is_in_queue(fifo, place) ? ABSENT : LOST;
 }

@@ -57,7 +57,7 @@
  *   | O6 the mutex                        |                                   | the front, and what it names  |
  *   | O7 pop: CAS of deq, release         | leave: load of deq, acquire       | that `place` was read: the    |
  *   |                                     |                                   | next life may write another   |
- *   | O8 new life: store of deq, release  | find: load of deq, acquire        | that head left the old one    |
+ *   | O8 new life: store of next, release | find: load of next, acquire       | that head left the old one    |
  *   seq_cst where `ready` builds on it: a push (or put) that is followed by a seq_cst load of a hint, and a pop that
  *   follows a seq_cst change of that hint: one of the two sees the other.
  *

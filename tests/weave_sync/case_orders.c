@@ -273,6 +273,7 @@ static const struct sync_survivor survivors[] = {
     {"fifo.c", "tq_cas(&s->deq, release, relaxed): relaxed", 2,
      "the same; and LEFT leads to a look at next, which its reader repeats"},
     {"fifo.c", "tq_load(&s->deq, seq_cst): acquire", 1, "for a put (weave/case_front)"},
+    {"fifo.c", "tq_store(&s->next, release): relaxed", 1, "for tq_fifo_find"},
     {NULL, NULL, 0, NULL},
 };
 
