@@ -30,7 +30,7 @@ static void on_end(void *host, const struct trq_event *event, const struct trq_e
         tq_say("%s:%llu: %s %s: %s", feed->name, (unsigned long long)record->line, event->worker,
                event->outcome == TRQ_WAS_DEAD ? "died" : "was discarded", error->text);
     if (feed->output)
-        tq_outcome_ended(feed->output, event, error);
+        tq_outcome_ended(feed->output, record->line, event, error);
     free(record);
 }
 

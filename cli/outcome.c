@@ -2,7 +2,46 @@
 
 #include "cli/capture.h"
 
-static void print_result(struct tq_buffer *text, const struct trq_event *event)
+/* ---- parts ------------------------------------------------------------------------------------------ */
+
+/* NULL: null. */
+static void add_string(struct tq_buffer *text, const char *key, const char *value)
+{
+    tq_buffer_print(text, ",\"%s\":", key);
+    if (value)
+        tq_buffer_add_string(text, value, strlen(value));
+    else
+        tq_buffer_print(text, "null");
+}
+
+static void begin(struct tq_buffer *text, struct trq_job_id id, uint64_t line, const char *worker,
+                  const char *queue)
+{
+    tq_buffer_print(text, "{\"id\":\"%llx-%llx\",\"line\":%llu", (unsigned long long)id.birth,
+                    (unsigned long long)id.slot, (unsigned long long)line);
+    add_string(text, "worker", worker);
+    add_string(text, "queue", queue);
+}
+
+static void add_times(struct tq_buffer *text, long long wait_ns, long long run_ns)
+{
+    tq_buffer_print(text, ",\"wait_us\":%lld.%03lld,\"run_us\":%lld.%03lld", wait_ns / 1000,
+                    wait_ns % 1000, run_ns / 1000, run_ns % 1000);
+}
+
+static void end(struct tq_buffer *text, struct tq_output *output)
+{
+    tq_buffer_print(text, "}\n");
+    if (text->failed)
+        tq_output_lost(output);
+    else
+        tq_output_add(output, text->data, text->size);
+    tq_buffer_fini(text);
+}
+
+/* ---- lines ------------------------------------------------------------------------------------------ */
+
+static void add_result(struct tq_buffer *text, const struct trq_event *event)
 {
     const struct tq_capture *capture = tq_capture_of(event->id);
     tq_buffer_print(text, ",\"output\":");
@@ -12,34 +51,19 @@ static void print_result(struct tq_buffer *text, const struct trq_event *event)
         tq_buffer_add_string(text, (const char *)event->result, event->result_size);
     else
         tq_buffer_print(text, "\"\"");
-    const long long waited = event->waited.ns;
-    const long long ran = event->ran.ns;
-    tq_buffer_print(text, ",\"wait_us\":%lld.%03lld,\"run_us\":%lld.%03lld", waited / 1000,
-                    waited % 1000, ran / 1000, ran % 1000);
+    add_times(text, event->waited.ns, event->ran.ns);
     if (capture && capture->cut > 0)
         tq_buffer_print(text, ",\"output_cut\":%llu", (unsigned long long)capture->cut);
 }
 
-void tq_outcome_ended(struct tq_output *output, const struct trq_event *event,
+void tq_outcome_ended(struct tq_output *output, uint64_t line, const struct trq_event *event,
                       const struct trq_error *error)
 {
     struct tq_buffer text = {0};
-    tq_buffer_print(&text, "{\"id\":\"%llx-%llx\",\"worker\":", (unsigned long long)event->id.birth,
-                    (unsigned long long)event->id.slot);
-    tq_buffer_add_string(&text, event->worker, strlen(event->worker));
-    tq_buffer_print(&text, ",\"queue\":");
-    tq_buffer_add_string(&text, event->queue, strlen(event->queue));
-    tq_buffer_print(&text, ",\"outcome\":\"%s\",\"attempts\":%u,\"error\":",
-                    trq_outcome_name(event->outcome), (unsigned)event->attempts);
-    if (error)
-        tq_buffer_add_string(&text, error->text, strlen(error->text));
-    else
-        tq_buffer_print(&text, "null");
-    print_result(&text, event);
-    tq_buffer_print(&text, "}\n");
-    if (text.failed)
-        tq_output_lost(output);
-    else
-        tq_output_add(output, text.data, text.size);
-    tq_buffer_fini(&text);
+    begin(&text, event->id, line, event->worker, event->queue);
+    tq_buffer_print(&text, ",\"outcome\":\"%s\",\"attempts\":%u", trq_outcome_name(event->outcome),
+                    (unsigned)event->attempts);
+    add_string(&text, "error", error ? error->text : NULL);
+    add_result(&text, event);
+    end(&text, output);
 }

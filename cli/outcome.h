@@ -1,4 +1,4 @@
-/* A line of --output: what became of a job. */
+/* A line of --output: what became of a line of input. */
 #ifndef TQ_CLI_OUTCOME_H
 #define TQ_CLI_OUTCOME_H
 
@@ -6,8 +6,8 @@
 
 #include "cli/output.h"
 
-/* From the job's on_end, on its thread: what the worker Exec captured belongs to that thread. */
-void tq_outcome_ended(struct tq_output *output, const struct trq_event *event,
+/* Its job has ended. From the job's on_end, on its thread: what the worker Exec captured belongs to that thread. */
+void tq_outcome_ended(struct tq_output *output, uint64_t line, const struct trq_event *event,
                       const struct trq_error *error);
 
 #endif

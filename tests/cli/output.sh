@@ -11,9 +11,10 @@ END
 run --weight urgent=500 "$dir/three"
 number='[0-9]+\.[0-9]{3}'
 ok '--output has one line for each job that ended' test "$(wc -l <"$dir/ended")" -eq 3
-ok 'id, worker, queue, outcome, attempts, error, output, wait_us, run_us, in this form' ended \
-    "^\\{\"id\":\"[0-9a-f]+-[0-9a-f]+\",\"worker\":\"Exec\",\"queue\":\"worker_default\",\"outcome\":\"done\",\"attempts\":1,\"error\":null,\"output\":\"x\\\\n\",\"wait_us\":$number,\"run_us\":$number\\}\$"
+ok 'id, line, worker, queue, outcome, attempts, error, output, wait_us, run_us, in this form' ended \
+    "^\\{\"id\":\"[0-9a-f]+-[0-9a-f]+\",\"line\":1,\"worker\":\"Exec\",\"queue\":\"worker_default\",\"outcome\":\"done\",\"attempts\":1,\"error\":null,\"output\":\"x\\\\n\",\"wait_us\":$number,\"run_us\":$number\\}\$"
 ok 'the queue is the one of the line, by its full name' ended '"queue":"worker_urgent","outcome":"dead"'
+ok 'the line is that of the input' ended '"line":3,.*"outcome":"dead"'
 ok 'a job without output has an empty one' ended '"worker":"Sleep".*"output":"","wait_us"'
 
 key='"[a-z_]+":[0-9.]+'
