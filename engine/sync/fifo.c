@@ -323,7 +323,7 @@ static void hold(struct tq_fifo *fifo, struct tq_fifo_cache *cache)
     for (;;) {
         uint64_t head = tq_load(&fifo->head, acquire); /* acq: O3 */
         struct tq_segment *s = segment_at(fifo, low_of(head));
-        uint64_t deq = tq_load(&s->deq, acquire);
+        uint64_t deq = tq_load(&s->deq, relaxed);
         if (generation_of(deq) != generation_of(head))
             continue;
         assert(!(deq & HELD_BIT));
@@ -387,8 +387,8 @@ static bool take_held(struct tq_fifo *fifo, struct tq_fifo_cache *cache, uint64_
             if (is_last(next))
                 return false;
             tq_a64 *its = &segment_at(fifo, low_of(next) - 1)->deq;
-            /* I6: before head names it, and nobody pops from it yet. */
-            tq_store(its, word(generation_of(tq_load(its, relaxed)), HELD_BIT), release);
+            /* I6: before head names it (rel: O3), and nobody pops from it yet. */
+            tq_store(its, word(generation_of(tq_load(its, relaxed)), HELD_BIT), relaxed);
             advance_head(fifo, cache, head, next);
             continue;
         }

@@ -18,6 +18,7 @@ enum { HEAVY, LIGHT, RANKS };
 
 /*  h  push and mark, heavy       t  take               p  pause heavy
  *  l  push and mark, light       T  take, thorough     r  resume heavy
+ *  b  put back to its place, and mark, the first that was taken before the threads began and is not back yet
  */
 struct story {
     const char *before; /* the threads begin */
@@ -28,20 +29,23 @@ struct story {
 enum { TOLD_PAUSE = 1 << ITEMS, TOLD_RESUME = 2 << ITEMS };
 
 static struct world {
-    struct tq_slab slab;
+    struct tq_slab slab, links;
     struct tq_fifo fifo[RANKS];
     struct tq_fifo_cache cache[WHO];
     struct tq_ready *ready;
     tq_a32
         told; /* a bit for each item whose push and mark have returned, and for pause and resume */
     uint32_t made[WHO];
+    struct tq_taken kept[ITEMS]; /* taken by the setup */
+    uint32_t kept_count, back_count;
+    uint32_t link[WHO];
     uint8_t rank[ITEMS];
     bool pushed[ITEMS], taken[ITEMS];
     bool resuming; /* resume has begun */
     /* What each consumer saw last of each producer, and one. */
     uint32_t last[WHO][WHO][RANKS];
     size_t used;
-    _Alignas(64) unsigned char bytes[15 * 1024];
+    _Alignas(64) unsigned char bytes[18 * 1024];
 } w, image;
 static uint32_t payload[ITEMS];
 
@@ -77,6 +81,9 @@ static unsigned who(void)
 static bool waits(uint32_t item)
 {
     const struct tq_fifo *fifo = &w.fifo[w.rank[item]];
+    for (uint32_t i = fifo->front.first; i != TQ_NONE; i = tq_link_at(&fifo->front, i)->next)
+        if (tq_link_at(&fifo->front, i)->item == item)
+            return true;
     uint64_t at = fifo->head;
     for (;;) {
         const struct tq_segment *s = tq_slab_at(&w.slab, (uint32_t)at);
@@ -99,6 +106,19 @@ static void push(uint32_t rank)
     weave_assert(tq_fifo_push_one(&w.fifo[rank], &w.cache[who()], item) == 1);
     tq_ready_mark(w.ready, rank);
     tq_or(&w.told, 1u << item, release);
+}
+
+static void put_back(void)
+{
+    weave_assert(w.back_count < w.kept_count && w.link[who()] != TQ_NONE);
+    const struct tq_taken *kept = &w.kept[w.back_count++];
+    w.taken[kept->item] = false;
+    memset(w.last, 0, sizeof w.last); /* it may come after those that came after it */
+    WEAVE_WRITE(payload[kept->item], kept->item + 100);
+    tq_fifo_put(&w.fifo[kept->rank], &w.cache[who()], w.link[who()], kept->place, kept->item);
+    w.link[who()] = TQ_NONE;
+    tq_ready_mark(w.ready, kept->rank);
+    tq_or(&w.told, 1u << kept->item, release);
 }
 
 static bool pauses(const struct story *story)
@@ -141,6 +161,10 @@ static bool take(const struct story *story, bool thorough)
     weave_assert(w.rank[taken.item] == taken.rank);
     weave_assert(WEAVE_READ(payload[taken.item]) == taken.item + 100);
     w.taken[taken.item] = true;
+    if (who() == SETUP) {
+        w.kept[w.kept_count++] = taken;
+        w.told &= ~(1u << taken.item);
+    }
     uint32_t *last = &w.last[who()][taken.item / PER_WHO][taken.rank];
     weave_assert(taken.item + 1 > *last); /* FIFO of each producer */
     *last = taken.item + 1;
@@ -162,6 +186,9 @@ static void play(const struct story *story, const char *script)
             break;
         case 'T':
             take(story, true);
+            break;
+        case 'b':
+            put_back();
             break;
         case 'p':
             tq_ready_open(w.ready, HEAVY, false);
@@ -189,15 +216,23 @@ static void build(const struct story *story)
                                   .magazine_objects = 4,
                                   .limit = 8,
                                   .caches_max = WHO};
-    weave_assert(tq_slab_init(&w.slab, &memory, &shape));
+    struct tq_slab_shape links = {.object_size = sizeof(struct tq_link),
+                                  .align = 8,
+                                  .chunk_objects = 1 << TQ_LINKS_SHIFT,
+                                  .magazine_objects = 1,
+                                  .limit = WHO,
+                                  .caches_max = WHO};
+    weave_assert(tq_slab_init(&w.slab, &memory, &shape) && tq_slab_init(&w.links, &memory, &links));
     for (int i = 0; i < WHO; i++) {
         tq_fifo_cache_init(&w.cache[i]);
+        weave_assert(tq_slab_attach(&w.links, &w.cache[i].links));
+        weave_assert(tq_fifo_link_take(&w.links, &w.cache[i], &w.link[i]));
         weave_assert(tq_slab_attach(&w.slab, &w.cache[i].slab));
         weave_assert(tq_fifo_reserve(&w.slab, &w.cache[i], PER_WHO * TQ_FIFO_CELLS));
     }
     struct tq_fifo *fifos[RANKS] = {&w.fifo[HEAVY], &w.fifo[LIGHT]};
     for (int i = 0; i < RANKS; i++)
-        weave_assert(tq_fifo_init(fifos[i], &w.slab, NULL, &w.cache[SETUP]));
+        weave_assert(tq_fifo_init(fifos[i], &w.slab, &w.links, &w.cache[SETUP]));
     const int32_t weights[RANKS] = {story->equal ? 1 : 2, 1};
     w.ready = tq_ready_create(&memory, fifos, weights, RANKS);
     weave_assert(w.ready);
@@ -218,6 +253,7 @@ static void setup(void *arg)
         built = arg;
     }
     weave_constant(&w.slab.objects.chunks[0]);
+    weave_constant(&w.links.objects.chunks[0]);
     if (!pauses(story))
         weave_constant(&w.ready->open[0]);
     weave_name(&w.ready->word[0], "word");
@@ -288,6 +324,16 @@ static struct scene {
      .story = {.before = "", .script = {"hl", "t", "T"}, .equal = true},
      .usual = {{3, 1}},
      .deep = {3, 3}},
+    {"put back against take, of three", {"hlt", {"b", "t", "t"}}, {{3, 0}, {2, 1}}, {3, 2}},
+    {"the hint of an empty heavy fifo is settled while one is put back",
+     {"htl", {"b", "t", "T"}},
+     {{3, 0}, {2, 1}},
+     {3, 2}},
+    {"one is put back, one is pushed, and a settler", {"ht", {"b", "h", "T"}}, {{3, 1}}, {3, 2}},
+    {"two are put back, where the segment is used up",
+     {"hhtt", {"b", "b", "T"}},
+     {{3, 0}, {2, 1}},
+     {3, 2}},
     {"two operations each: a producer, two settlers", {"ht", {"hh", "TT", "TT"}}, {{2, 1}}, {3, 1}},
     {"two operations each: both ranks", {"", {"hl", "lh", "tT"}}, {{3, 0}, {2, 2}}, {3, 2}},
 };
@@ -309,8 +355,8 @@ static void clean(const char *name, struct story *story, struct bounds b)
 /* Small, and each with what one of the orders is for. */
 static struct story race = {"ht", {"h", "T"}}, first_push = {"", {"h", "T"}},
                     two_settle = {"ht", {"h", "T", "T"}}, at_end = {"htht", {"h", "T"}},
-                    paused = {"hl", {"pr", "t"}};
-static struct weave_case fast[5];
+                    paused = {"hl", {"pr", "t"}}, back = {"ht", {"b", "T"}};
+static struct weave_case fast[6];
 
 static bool fails(struct weave_case *cases, unsigned count, char why[256])
 {
@@ -371,6 +417,7 @@ static void faults(void)
     fast[2] = case_of("two settle", &two_settle, 2, 0);
     fast[3] = case_of("pause", &paused, 2, 1);
     fast[4] = case_of("the segment is full", &at_end, 2, 1);
+    fast[5] = case_of("put back", &back, 2, 2);
     int status =
         weave_mutate(fast, sizeof fast / sizeof *fast, WEAVE_ONE_STEP, "engine/sync/ready", &tally);
     tap_note("%u weaker orders, %u caught, %u survive", tally.count, tally.caught, tally.survived);
@@ -392,6 +439,10 @@ static void faults(void)
     caught("caught: neither the ticket nor the cell is read in the one order",
            (struct fault){"tq_load(&s->cell[d], seq_cst)", false, WEAVE_ACQUIRE},
            (struct fault){"tq_load(&s->enq, seq_cst)", false, WEAVE_ACQUIRE});
+    caught("caught: a put does not hold the fifo in the one order",
+           (struct fault){"tq_cas(&s->deq, seq_cst, relaxed)", false, WEAVE_ACQ_REL}, none);
+    caught("caught: a look that does not ask in the one order whether the fifo is held",
+           (struct fault){"tq_load(&s->deq, seq_cst)", false, WEAVE_ACQUIRE}, none);
     caught("caught: the next segment is not read in the one order",
            (struct fault){"tq_load(&s->next, seq_cst)", false, WEAVE_ACQUIRE}, none);
 }
