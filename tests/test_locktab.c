@@ -433,13 +433,16 @@ Test(locktab, a_walk_shows_each_once_and_may_remove_it)
     rig_close(r);
 }
 
-static bool splits_next(const struct tq_locktab *tab, uint32_t count,
+/* Another thread could split at any time, but for the bucket that the walk holds. */
+static bool splits_soon(const struct tq_locktab *tab, uint32_t count,
                         const struct tq_bucket *bucket)
 {
-    return tq_locktab_at_(tab, count - (UINT32_C(1) << (31 - __builtin_clz(count)))) == bucket;
+    for (uint32_t i = count; i < count + 32; i++)
+        if (tq_locktab_at_(tab, i - (UINT32_C(1) << (31 - __builtin_clz(i)))) == bucket)
+            return true;
+    return false;
 }
 
-/* Another thread could split at any time, but for the bucket that the walk holds. A call of grow splits two. */
 static void visit_and_grow(void *arg, struct tq_bucket *bucket, struct tq_record *record,
                            uint32_t index)
 {
@@ -447,7 +450,7 @@ static void visit_and_grow(void *arg, struct tq_bucket *bucket, struct tq_record
     struct tq_locktab *tab = &walk->r->tab;
     const uint32_t count = tq_load(&tab->count, relaxed);
     visit(arg, bucket, record, index);
-    if (!splits_next(tab, count, bucket) && !splits_next(tab, count + 1, bucket))
+    if (count < WALKED - 32 && walk->visits % 16 == 0 && !splits_soon(tab, count, bucket))
         tq_locktab_grow(tab);
 }
 

@@ -4,10 +4,17 @@
 #include <string.h>
 
 enum {
-    SPLITS_MAX =
-        2, /* in one call: more than one, so that it catches up; few, so that no add is long */
-    PATIENCE = 1000 /* calls */
+    PATIENCE = 1000, /* calls */
+    SPLITS_MAX = 32  /* in one call: some microseconds */
 };
+
+/* Two for each record that was added, and more if it has fallen behind: nobody splits while who does has lost his
+ * processor, and with more threads than processors that is most of the time. */
+static uint32_t splits_now(uint32_t lacking)
+{
+    const uint32_t splits = 2 + lacking / 64;
+    return splits < SPLITS_MAX ? splits : SPLITS_MAX;
+}
 
 bool tq_locktab_init(struct tq_locktab *tab, const struct tq_memory *memory,
                      const struct tq_slab *records)
@@ -92,7 +99,8 @@ void tq_locktab_grow_slow_(struct tq_locktab *tab)
     } else {
         const uint32_t carved = tq_load(&tab->slab->carved, relaxed);
         uint32_t count = tq_load(&tab->count, relaxed);
-        for (int i = 0; i < SPLITS_MAX && count < carved; i++, count++) {
+        uint32_t left = carved > count ? splits_now(carved - count) : 0;
+        for (; left && count < carved; left--, count++) {
             if (!split(tab, count)) {
                 tab->patience = PATIENCE;
                 break;
