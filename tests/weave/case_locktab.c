@@ -23,7 +23,7 @@ static void judged_lock(struct tq_mutex *mutex);
 #define tq_slab_at judged_slab_at
 #define tq_arena_at_fixed judged_arena_at
 #define tq_mutex_lock judged_lock
-#include "engine/sync/locktab.c"
+#include "engine/sync/locktab.c" /* NOLINT(bugprone-suspicious-include) */
 #undef tq_slab_at
 #undef tq_arena_at_fixed
 #undef tq_mutex_lock
