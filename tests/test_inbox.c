@@ -91,7 +91,7 @@ static void rig_close(struct rig *r)
 
 static bool push(struct rig *r)
 {
-    if (!tq_inbox_reserve(&r->inbox, &r->chunks, &r->producer))
+    if (!tq_inbox_reserve(&r->inbox, &r->chunks, &r->producer, 1))
         return false;
     tq_inbox_push(&r->inbox, &r->chunks,
                   (struct tq_inbox_entry){(uint32_t)r->in, ~(uint32_t)r->in, r->in << 20});
@@ -196,6 +196,30 @@ Test(inbox, after_a_reserve_a_push_needs_no_memory)
     cr_assert(pushed > 1000);
     pop(r, UINT64_MAX);
     rig_close(r);
+}
+
+Test(inbox, one_reserve_makes_room_for_many_and_what_is_not_used_goes_back)
+{
+    for (uint32_t count = 1; count < 3000; count += 1 + count / 3) {
+        struct rig *r = rig_open();
+        for (uint32_t used = 0; used < 9; used++) {
+            cr_assert(tq_inbox_reserve(&r->inbox, &r->chunks, &r->producer, count));
+            r->heap.fail_from = r->heap.calls + 1;
+            for (uint32_t i = 0; i < count; i++)
+                tq_inbox_push(
+                    &r->inbox, &r->chunks,
+                    (struct tq_inbox_entry){(uint32_t)r->in, ~(uint32_t)r->in, r->in++ << 20});
+            r->heap.fail_from = 0;
+            must_be_good(r);
+            pop(r, UINT64_MAX);
+            cr_assert(push(r));
+        }
+        cr_assert(tq_inbox_reserve(&r->inbox, &r->chunks, &r->producer, 5000));
+        must_be_good(r);
+        cr_assert(push(r));
+        cr_assert(chunks_of(r) <= 3);
+        rig_close(r);
+    }
 }
 
 Test(inbox, it_says_when_too_many_wait)

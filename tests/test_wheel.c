@@ -252,6 +252,35 @@ Test(wheel, one_call_gives_no_more_than_asked_for)
     rig_close(r);
 }
 
+Test(wheel, what_was_handed_out_can_come_again_without_memory)
+{
+    struct rig *r = rig_open(0);
+    for (uint32_t i = 0; i < 3000; i++)
+        put(r, 1 + i / 3, i);
+    r->heap.fail_at = -(r->heap.calls + 1);
+    /* Another wheel takes all that this one gives back. */
+    static struct tq_wheel other;
+    tq_wheel_init(&other, &r->chunks, 0);
+    uint32_t in_other = 0, came = 0;
+    for (uint64_t now = 1; tq_wheel_count(&r->wheel); now += 40) {
+        struct tq_due due[64];
+        bool more = true;
+        while (more) {
+            const uint32_t n = tq_wheel_expire(&r->wheel, &r->cache, now, due, 64, &more);
+            while (tq_wheel_insert(&other, &r->cache, 9, 9, 9))
+                in_other++;
+            for (uint32_t i = 0; i < n; i++)
+                if (++came < 20000 && due[i].item % 3)
+                    tq_wheel_again(&r->wheel, now + 1 + due[i].item * 10, due[i].item,
+                                   due[i].generation);
+            must_be_good(r);
+        }
+    }
+    cr_assert(came > 10000 && in_other > 100, "%u %u", came, in_other);
+    tq_wheel_fini(&other, &r->cache);
+    rig_close(r);
+}
+
 Test(wheel, one_call_pours_no_more_than_its_step)
 {
     struct rig *r = rig_open(0);

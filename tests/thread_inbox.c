@@ -55,7 +55,7 @@ struct run {
 
 static void bring(struct producer *p, uint32_t i)
 {
-    while (!tq_inbox_reserve(&p->inbox, &p->run->chunks, &p->cache))
+    while (!tq_inbox_reserve(&p->inbox, &p->run->chunks, &p->cache, 1))
         sched_yield();
     p->payload[i] = i * 3 + p->number;
     const uint64_t tick = 1 + i % 7; /* always earlier than NEVER */

@@ -12,6 +12,7 @@ void tq_inbox_init(struct tq_inbox *inbox)
     tq_store(&inbox->pushed, 0, relaxed);
     tq_store(&inbox->popped, 0, relaxed);
     inbox->tail = inbox->spare = inbox->first = inbox->chunk = TQ_NONE;
+    inbox->spares = 0;
     inbox->used = inbox->place = TQ_INBOX_ENTRIES; /* as if a full one came before the first */
 }
 
@@ -23,33 +24,52 @@ void tq_inbox_fini(struct tq_inbox *inbox, struct tq_slab *chunks, struct tq_sla
         tq_slab_free(chunks, cache, index);
         index = next;
     }
-    if (inbox->spare != TQ_NONE)
-        tq_slab_free(chunks, cache, inbox->spare);
+    for (index = inbox->spare; index != TQ_NONE;) {
+        const uint32_t next = chunk_at(chunks, index)->link;
+        tq_slab_free(chunks, cache, index);
+        index = next;
+    }
     tq_inbox_init(inbox);
 }
 
 /* ---- the producer ------------------------------------------------------------------------------------------ */
 
-bool tq_inbox_reserve_slow(struct tq_inbox *inbox, struct tq_slab *chunks,
-                           struct tq_slab_cache *cache)
+static uint32_t take_spare(struct tq_inbox *inbox, const struct tq_slab *chunks)
 {
-    uint32_t index;
-    if (tq_slab_alloc(chunks, cache, &index) != TQ_SLAB_OK)
-        return false;
-    inbox->spare = index;
+    const uint32_t index = inbox->spare;
+    assert(index != TQ_NONE); /* I3 */
+    inbox->spare = chunk_at(chunks, index)->link;
+    inbox->spares--;
+    return index;
+}
+
+bool tq_inbox_reserve_slow(struct tq_inbox *inbox, struct tq_slab *chunks,
+                           struct tq_slab_cache *cache, uint32_t count)
+{
+    const uint32_t room = TQ_INBOX_ENTRIES - inbox->used;
+    const uint32_t wanted = count > room ? (count - room - 1) / TQ_INBOX_ENTRIES + 1 : 0;
+    while (inbox->spares < wanted) {
+        uint32_t index;
+        if (tq_slab_alloc(chunks, cache, &index) != TQ_SLAB_OK)
+            return false;
+        chunk_at(chunks, index)->link = inbox->spare;
+        inbox->spare = index;
+        inbox->spares++;
+    }
+    while (inbox->spares > wanted)
+        tq_slab_free(chunks, cache, take_spare(inbox, chunks));
     return true;
 }
 
 void tq_inbox_push(struct tq_inbox *inbox, struct tq_slab *chunks, struct tq_inbox_entry entry)
 {
     if (inbox->used == TQ_INBOX_ENTRIES) {
-        assert(inbox->spare != TQ_NONE); /* I3 */
+        const uint32_t next = take_spare(inbox, chunks);
         if (inbox->tail == TQ_NONE)
-            inbox->first = inbox->spare;
+            inbox->first = next;
         else
-            chunk_at(chunks, inbox->tail)->link = inbox->spare;
-        inbox->tail = inbox->spare;
-        inbox->spare = TQ_NONE;
+            chunk_at(chunks, inbox->tail)->link = next;
+        inbox->tail = next;
         inbox->used = 0;
     }
     chunk_at(chunks, inbox->tail)->entry[inbox->used++] = entry;
@@ -97,7 +117,7 @@ bool tq_inbox_check(const struct tq_inbox *inbox, const struct tq_slab *chunks,
     const uint64_t waiting = tq_load(&inbox->pushed, acquire) - tq_load(&inbox->popped, acquire);
     uint64_t room = 0; /* entries from the consumer's place to the end of the list */
     uint32_t index = inbox->chunk;
-    *out_chunks = inbox->spare != TQ_NONE;
+    *out_chunks = inbox->spares;
     if (index == TQ_NONE)
         index = inbox->first;
     else

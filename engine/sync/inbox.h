@@ -8,14 +8,14 @@
  *            consumer                                producer
  *             | chunk, place                          | tail, used
  *             v                                       v
- *            [x x a b c d e] -link-> [f g h i j k l] -link-> [m n . . . . .]     spare: the next one
+ *            [x x a b c d e] -link-> [f g h i j k l] -link-> [m n . . . . .]     spare: the next ones
  *
  * Invariants
  *   I1  pushed counts entries that are complete. Entry n is in the chunk that n / 7 links lead to from the first,
  *       at n % 7; entry and link are written before `pushed` goes beyond n, and never changed after.
  *   I2  The consumer does not pass `pushed`. It gives a chunk back when it has read the link, so the producer's tail is
  *       never given back.
- *   I3  After `reserve` there is room for one push: in the tail, or in the spare.
+ *   I3  After `reserve` there is room for as many pushes: in the tail, and in spares.
  *
  * Ordering
  *   | publishing                         | observing                          | what becomes visible             |
@@ -49,7 +49,11 @@
 #define TQ_INBOX_ENTRIES 7
 #endif
 
-enum { TQ_INBOX_CROWD = 4096 /* entries that wait: somebody should come */ };
+enum {
+    TQ_INBOX_CROWD = 4096, /* entries that wait: somebody should come */
+    TQ_INBOX_SPARES =
+        64 /* more of them are given back by the next reserve that does not need them */
+};
 
 struct tq_inbox_entry {
     uint32_t item;
@@ -68,8 +72,9 @@ struct tq_inbox {
     /* The producer's. */
     TQ_ON_LINE tq_a64 pushed;
     uint32_t tail;
-    uint32_t used; /* entries of the tail */
-    uint32_t spare;
+    uint32_t used;  /* entries of the tail */
+    uint32_t spare; /* list by `link` */
+    uint32_t spares;
     uint32_t first; /* the very first chunk: as a link that leads to it */
     /* The consumer's. */
     TQ_ON_LINE tq_a64 popped;
@@ -84,13 +89,15 @@ void tq_inbox_fini(struct tq_inbox *inbox, struct tq_slab *chunks, struct tq_sla
 /* ---- the producer ---- */
 
 bool tq_inbox_reserve_slow(struct tq_inbox *inbox, struct tq_slab *chunks,
-                           struct tq_slab_cache *cache);
-/* Before a push. False: out of memory. */
+                           struct tq_slab_cache *cache, uint32_t count);
+/* Before `count` pushes. False: out of memory. */
 static inline bool tq_inbox_reserve(struct tq_inbox *inbox, struct tq_slab *chunks,
-                                    struct tq_slab_cache *cache)
+                                    struct tq_slab_cache *cache, uint32_t count)
 {
-    return TQ_LIKELY(inbox->used < TQ_INBOX_ENTRIES || inbox->spare != TQ_NONE) ||
-           tq_inbox_reserve_slow(inbox, chunks, cache);
+    const uint64_t room =
+        TQ_INBOX_ENTRIES - inbox->used + (uint64_t)inbox->spares * TQ_INBOX_ENTRIES;
+    return TQ_LIKELY(room >= count && inbox->spares <= TQ_INBOX_SPARES) ||
+           tq_inbox_reserve_slow(inbox, chunks, cache, count);
 }
 
 /* After reserve: cannot fail. */
@@ -119,7 +126,7 @@ const struct tq_inbox_entry *tq_inbox_peek(const struct tq_inbox *inbox,
 void tq_inbox_pop(struct tq_inbox *inbox, struct tq_slab *chunks, struct tq_slab_cache *cache,
                   uint32_t count);
 
-/* Quiescent: as many chunks are linked as the counts ask for. *out_chunks: how many it has, with the spare. */
+/* Quiescent: as many chunks are linked as the counts ask for. *out_chunks: how many it has, with its spares. */
 bool tq_inbox_check(const struct tq_inbox *inbox, const struct tq_slab *chunks,
                     uint32_t *out_chunks);
 

@@ -64,7 +64,7 @@ static void release(struct tq_wheel *w, struct tq_slab_cache *cache, uint32_t in
 {
     w->loose -= chunk_at(w, index)->loose;
     keep_spare(w, index);
-    if (w->owned <= need(w, w->count))
+    if (w->owned <= need(w, w->count + w->out))
         return;
     do {
         index = w->spare;
@@ -72,7 +72,7 @@ static void release(struct tq_wheel *w, struct tq_slab_cache *cache, uint32_t in
         w->spares--;
         w->owned--;
         tq_slab_free(w->chunks, cache, index);
-    } while (w->spares && w->owned > need(w, w->count));
+    } while (w->spares && w->owned > need(w, w->count + w->out));
     set_enough(w);
 }
 
@@ -276,20 +276,33 @@ void tq_wheel_fini(struct tq_wheel *wheel, struct tq_slab_cache *cache)
     tq_wheel_init(wheel, wheel->chunks, wheel->cursor);
 }
 
+static inline void add(struct tq_wheel *w, uint64_t tick, uint32_t item, uint32_t generation)
+{
+    w->count++;
+    struct tq_wheel_chain *chain = &w->due;
+    if (TQ_LIKELY(tick > w->cursor)) {
+        const uint32_t slot = slot_of(w->cursor, &tick);
+        set_occupied(w, slot);
+        chain = TQ_UNLIKELY(slot == w->sweeping) ? &w->unswept : &w->slot[slot];
+    }
+    append(w, chain, (struct tq_wheel_entry){item, generation, (uint32_t)tick});
+}
+
 bool tq_wheel_insert(struct tq_wheel *wheel, struct tq_slab_cache *cache, uint64_t tick,
                      uint32_t item, uint32_t generation)
 {
-    if (TQ_UNLIKELY(wheel->count >= wheel->enough) && !grow(wheel, cache, wheel->count + 1))
+    if (TQ_UNLIKELY(wheel->count + wheel->out >= wheel->enough) &&
+        !grow(wheel, cache, wheel->count + wheel->out + 1))
         return false;
-    wheel->count++;
-    struct tq_wheel_chain *chain = &wheel->due;
-    if (TQ_LIKELY(tick > wheel->cursor)) {
-        const uint32_t slot = slot_of(wheel->cursor, &tick);
-        set_occupied(wheel, slot);
-        chain = TQ_UNLIKELY(slot == wheel->sweeping) ? &wheel->unswept : &wheel->slot[slot];
-    }
-    append(wheel, chain, (struct tq_wheel_entry){item, generation, (uint32_t)tick});
+    add(wheel, tick, item, generation);
     return true;
+}
+
+void tq_wheel_again(struct tq_wheel *wheel, uint64_t tick, uint32_t item, uint32_t generation)
+{
+    assert(wheel->out > 0);
+    wheel->out--;
+    add(wheel, tick, item, generation);
 }
 
 /* ---- expire ----------------------------------------------------------------------------------------------- */
@@ -354,6 +367,7 @@ static uint32_t take_due(struct tq_wheel *w, struct tq_slab_cache *cache, struct
                 (struct tq_due){c->entry[w->due_taken].item, c->entry[w->due_taken].generation};
         if (w->due_taken == c->count) {
             w->count -= c->count;
+            w->out += c->count;
             w->due_taken = 0;
             drop_head(w, cache, &w->due);
         }
@@ -397,6 +411,7 @@ uint32_t tq_wheel_expire(struct tq_wheel *wheel, struct tq_slab_cache *cache, ui
     uint32_t n = 0;
     bool going = true;
     *out_more = false;
+    wheel->out = 0;
     while (going) {
         n += take_due(wheel, cache, out + n, max - n);
         if (n == max) {
@@ -408,6 +423,7 @@ uint32_t tq_wheel_expire(struct tq_wheel *wheel, struct tq_slab_cache *cache, ui
     if (TQ_WHEEL_STEP - budget > wheel->poured_max)
         wheel->poured_max = TQ_WHEEL_STEP - budget;
     assert(wheel->poured_max <= TQ_WHEEL_STEP);
+    wheel->out = n;
     return n;
 }
 
@@ -492,7 +508,8 @@ void tq_wheel_rebase(struct tq_wheel *wheel, struct tq_slab_cache *cache, uint64
         set_occupied(wheel, slot);
     }
     wheel->cursor = now;
-    grow(wheel, cache, wheel->count); /* for what is loose; if it fails the slack serves */
+    grow(wheel, cache,
+         wheel->count + wheel->out); /* for what is loose; if it fails the slack serves */
 }
 
 /* ---- sweep ------------------------------------------------------------------------------------------------ */

@@ -32,8 +32,8 @@
  *   I3  No entry comes out before its tick, but for those that were too far away, and those that were due already when
  *       the clock was set back. They come out by tick; what came when its tick had passed counts as of the cursor's.
  *   I4  The wheel has as many chunks as its entries may need however they lie: a tenth of their number, and one for
- *       each slot that they may open. An insert that cannot have them fails and changes nothing; nothing else
- *       allocates, so to pour, to sweep and to set back cannot fail.
+ *       each slot that they may open, with those counted that were handed out last. An insert that cannot have them
+ *       fails and changes nothing; nothing else allocates, so to pour, to sweep and to set back cannot fail.
  *
  * Cost.    12.8 bytes an entry, and at most 170 KB. insert: two or three lines that are usually warm. An entry is
  *          poured at most four times, by tens from memory that is fetched ahead.
@@ -96,6 +96,7 @@ struct tq_wheel {
     uint32_t spare;  /* list of unused ones by `link` */
     uint32_t spares;
     uint32_t loose;   /* chunks that are */
+    uint32_t out;     /* entries that the last expire handed out, less those that came again */
     uint32_t pouring; /* slot; TQ_NONE: none */
     struct tq_wheel_chain due;
     uint32_t due_taken; /* entries of its first chunk that were handed out */
@@ -124,6 +125,9 @@ bool tq_wheel_insert(struct tq_wheel *wheel, struct tq_slab_cache *cache, uint64
  * TQ_WHEEL_STEP are poured; so it may return 0 and say that there is more. */
 uint32_t tq_wheel_expire(struct tq_wheel *wheel, struct tq_slab_cache *cache, uint64_t now,
                          struct tq_due *out, uint32_t max, bool *out_more);
+
+/* An entry comes again that the last expire handed out: as insert, but cannot fail. */
+void tq_wheel_again(struct tq_wheel *wheel, uint64_t tick, uint32_t item, uint32_t generation);
 
 /* When to call expire: the first tick of any entry; where many share a slot of a higher level, the beginning of that
  * slot, when it can be poured. At most `cursor`: at once. TQ_WHEEL_NEVER: it is empty. */

@@ -81,7 +81,7 @@ static void bring(const struct story *story, int self, uint32_t item, char lette
     const uint64_t tick = (uint64_t)(domain ? letter - 'A' + 1 : letter - '0');
     struct tq_inbox *inbox = &w.inbox[self];
     bool rung = false;
-    weave_assert(tq_inbox_reserve(inbox, &w.chunks, &w.cache[self]));
+    weave_assert(tq_inbox_reserve(inbox, &w.chunks, &w.cache[self], 1));
     if (story->hasty)
         rung = tq_alarm_ring(&w.alarm, domain, tick);
     WEAVE_WRITE(payload[self][item], item + 100);
