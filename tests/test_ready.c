@@ -42,7 +42,7 @@ enum { RANKS_MAX = 70 };
 struct rig {
     struct heap heap;
     struct tq_memory memory;
-    struct tq_slab segments;
+    struct tq_slab segments, links;
     struct tq_fifo_cache cache;
     uint32_t count;
     struct tq_fifo fifo[RANKS_MAX];
@@ -66,12 +66,22 @@ static struct rig *rig_closed(const int32_t *weights, uint32_t count)
         .caches_max = 1,
     };
     cr_assert(tq_slab_init(&r->segments, &r->memory, &shape));
+    struct tq_slab_shape links = {
+        .object_size = sizeof(struct tq_link),
+        .align = _Alignof(struct tq_link),
+        .chunk_objects = 1u << TQ_LINKS_SHIFT,
+        .magazine_objects = 4,
+        .limit = 1000,
+        .caches_max = 1,
+    };
+    cr_assert(tq_slab_init(&r->links, &r->memory, &links));
     cr_assert(tq_slab_attach(&r->segments, &r->cache.slab));
+    cr_assert(tq_slab_attach(&r->links, &r->cache.links));
     tq_fifo_cache_init(&r->cache);
     struct tq_fifo *fifos[RANKS_MAX];
     for (uint32_t i = 0; i < count; i++) {
         fifos[i] = &r->fifo[i];
-        cr_assert(tq_fifo_init(fifos[i], &r->segments, NULL, &r->cache));
+        cr_assert(tq_fifo_init(fifos[i], &r->segments, &r->links, &r->cache));
     }
     r->ready = tq_ready_create(&r->memory, fifos, weights, count);
     cr_assert_not_null(r->ready);
@@ -105,6 +115,7 @@ static void rig_close(struct rig *r)
 {
     cr_assert(tq_ready_check(r->ready));
     tq_ready_destroy(&r->memory, r->ready);
+    tq_slab_fini(&r->links);
     tq_slab_fini(&r->segments);
     cr_assert_eq(r->heap.blocks, 0);
     free(r);
@@ -286,6 +297,70 @@ Test(ready, upcoming_is_an_item_of_the_same_fifo)
     cr_assert(look(r, false, &taken));
     cr_assert_eq(taken.item, 6);
     cr_assert_eq(taken.upcoming, 6 + TQ_FIFO_AHEAD);
+    rig_close(r);
+}
+
+/* ---- put back ----------------------------------------------------------------------------------- */
+
+static void put_back(struct rig *r, const struct tq_taken *taken)
+{
+    uint32_t link = taken->link;
+    if (link == TQ_NONE)
+        cr_assert(tq_fifo_link_take(&r->links, &r->cache, &link));
+    tq_fifo_put(&r->fifo[taken->rank], &r->cache, link, taken->place, taken->item);
+    tq_ready_mark(r->ready, taken->rank);
+}
+
+Test(ready, what_was_put_back_is_seen_as_what_was_pushed)
+{
+    struct rig *r = rig_strict(RANKS_MAX);
+    for (uint32_t rank = 0; rank < RANKS_MAX; rank++) {
+        struct tq_taken taken;
+        put(r, rank, 5);
+        cr_assert(look(r, true, &taken));
+        must_be_bare(r);
+        put_back(r, &taken);
+        cr_assert(tq_ready_any(r->ready));
+        cr_assert(tq_ready_glance(r->ready));
+        cr_assert(tq_ready_check(r->ready));
+        must_give(r, rank, 5);
+        must_be_bare(r);
+    }
+    rig_close(r);
+}
+
+Test(ready, what_was_put_back_comes_before_what_was_pushed_and_after_higher_ranks)
+{
+    struct rig *r = rig_strict(3);
+    struct tq_taken first, second;
+    for (uint32_t i = 0; i < 4; i++)
+        put(r, 1, i);
+    cr_assert(look(r, false, &first));
+    cr_assert(look(r, false, &second));
+    put_back(r, &second);
+    put(r, 2, 20);
+    put(r, 0, 0);
+    put_back(r, &first);
+    must_give(r, 0, 0);
+    for (uint32_t i = 0; i < 4; i++)
+        must_give(r, 1, i);
+    must_give(r, 2, 20);
+    must_be_bare(r);
+    rig_close(r);
+}
+
+Test(ready, check_sees_a_put_without_a_mark)
+{
+    struct rig *r = rig_strict(3);
+    struct tq_taken taken;
+    put(r, 1, 5);
+    cr_assert(look(r, true, &taken));
+    must_be_bare(r);
+    uint32_t link;
+    cr_assert(tq_fifo_link_take(&r->links, &r->cache, &link));
+    tq_fifo_put(&r->fifo[1], &r->cache, link, taken.place, taken.item);
+    cr_assert_not(tq_ready_check(r->ready));
+    tq_ready_mark(r->ready, 1);
     rig_close(r);
 }
 

@@ -1,5 +1,5 @@
-/* Many producers and consumers over fifos of several weights: no item is stranded behind a hint that was taken away,
- * and none of lower rank is taken while one of the highest is there. */
+/* Many producers and consumers over fifos of several weights, some of whom put back what they took: no item is stranded
+ * behind a hint that was taken away, and none of lower rank is taken while one of the highest is there. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ struct trace {
 
 struct run {
     struct tq_memory memory;
-    struct tq_slab segments;
+    struct tq_slab segments, links;
     struct tq_fifo_cache cache[THREADS_MAX];
     struct tq_fifo fifo[RANKS];
     struct tq_ready *ready;
@@ -44,6 +44,8 @@ struct run {
     tq_a32 bad_order;
     tq_a64 tick;
     tq_a32 seen[ITEMS];
+    bool returned[ITEMS]; /* its owner's: it was put back */
+    uint64_t place[ITEMS];
     struct trace trace[ITEMS];
 };
 
@@ -84,6 +86,19 @@ static void *produce(void *argument)
     return NULL;
 }
 
+/* Not those of the first rank, whose marks are judged. */
+static bool put_back(struct run *run, struct tq_fifo_cache *cache, const struct tq_taken *taken)
+{
+    uint32_t link = taken->link;
+    if (taken->rank == 0 || (link == TQ_NONE && !tq_fifo_link_take(&run->links, cache, &link)))
+        return false;
+    run->returned[taken->item] = true;
+    run->place[taken->item] = taken->place;
+    tq_fifo_put(&run->fifo[taken->rank], cache, link, taken->place, taken->item);
+    tq_ready_mark(run->ready, taken->rank);
+    return true;
+}
+
 static void *consume(void *argument)
 {
     struct job *job = argument;
@@ -109,9 +124,15 @@ static void *consume(void *argument)
         }
         uint32_t *before = &last[taken.item / run->share][taken.rank];
         if (taken.rank != run->trace[taken.item].rank ||
-            (*before != TQ_NONE && taken.item <= *before))
+            (run->returned[taken.item] ? taken.place != run->place[taken.item]
+                                       : *before != TQ_NONE && taken.item <= *before))
             tq_add(&run->bad_order, 1, relaxed);
-        *before = taken.item;
+        if (next_random(&random) % 4 == 0 && put_back(run, cache, &taken))
+            continue;
+        if (taken.link != TQ_NONE)
+            tq_fifo_link_free(&run->links, cache, taken.link);
+        if (!run->returned[taken.item])
+            *before = taken.item;
         run->trace[taken.item].began = began;
         run->trace[taken.item].ended = ended;
         tq_add(&run->seen[taken.item], 1, relaxed);
@@ -186,10 +207,20 @@ static bool prepare(struct run *run, bool equals)
         .limit = ITEMS,
         .caches_max = THREADS_MAX,
     };
-    if (!tq_slab_init(&run->segments, &run->memory, &shape))
+    struct tq_slab_shape links = {
+        .object_size = sizeof(struct tq_link),
+        .align = _Alignof(struct tq_link),
+        .chunk_objects = 1u << TQ_LINKS_SHIFT,
+        .magazine_objects = 30,
+        .limit = ITEMS,
+        .caches_max = THREADS_MAX,
+    };
+    if (!tq_slab_init(&run->segments, &run->memory, &shape) ||
+        !tq_slab_init(&run->links, &run->memory, &links))
         return false;
     for (int i = 0; i < run->producers + run->consumers; i++) {
-        if (!tq_slab_attach(&run->segments, &run->cache[i].slab))
+        if (!tq_slab_attach(&run->segments, &run->cache[i].slab) ||
+            !tq_slab_attach(&run->links, &run->cache[i].links))
             return false;
         tq_fifo_cache_init(&run->cache[i]);
     }
@@ -198,7 +229,7 @@ static bool prepare(struct run *run, bool equals)
     for (int i = 0; i < RANKS; i++) {
         fifos[i] = &run->fifo[i];
         weights[i] = i == 0 ? 1000 : equals ? -(i / 10) : -i;
-        if (!tq_fifo_init(fifos[i], &run->segments, NULL, &run->cache[0]))
+        if (!tq_fifo_init(fifos[i], &run->segments, &run->links, &run->cache[0]))
             return false;
     }
     run->ready = tq_ready_create(&run->memory, fifos, weights, RANKS);
@@ -246,6 +277,7 @@ static void run_once(int producers, int consumers, bool equals, bool toggled)
     TAP_OK(!tq_ready_take(run->ready, &run->cache[0], true, &taken) && !tq_ready_any(run->ready),
            "nothing is left, and nothing is hinted at");
     tq_ready_destroy(&run->memory, run->ready);
+    tq_slab_fini(&run->links);
     tq_slab_fini(&run->segments);
     free(run);
 }

@@ -491,8 +491,9 @@ bool tq_fifo_sweep(struct tq_fifo *fifo, struct tq_fifo_cache *cache,
         tq_mutex_lock(&fifo->mutex);
         more = sweep_some(fifo, cache, &sweep, count);
         tq_mutex_unlock(&fifo->mutex);
-        while (sweep.tombs)
-            sweeper->drop(sweeper->context, sweep.tomb[--sweep.tombs]);
+        for (uint32_t i = 0; i < sweep.tombs; i++)
+            sweeper->drop(sweeper->context, sweep.tomb[i]);
+        sweep.tombs = 0;
         while (sweep.links > TQ_FIFO_SWEEP)
             tq_fifo_link_free(slab, cache, sweep.link[--sweep.links]);
     }
