@@ -29,6 +29,10 @@
 
 #include <tresque/channel.h>
 
+#include <tresque/schedule.h>
+
+#include <tresque/explain.h>
+
 #include <tresque/stats.h>
 
 #endif

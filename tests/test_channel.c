@@ -278,9 +278,10 @@ Test(channel, wrong_calls_are_refused)
 
 Test(channel, outcomes_have_names)
 {
-    static const char *const name[] = {"done", "skipped", "discarded", "dead", "dropped"};
-    for (int i = 0; i < 5; i++)
+    static const char *const name[] = {"done",    "skipped",   "discarded", "dead",
+                                       "dropped", "cancelled", "replaced",  "merged"};
+    for (int i = 0; i < 8; i++)
         cr_assert_str_eq(trq_outcome_name((enum trq_outcome)i), name[i]);
-    cr_assert_str_eq(trq_outcome_name((enum trq_outcome)5), "?");
+    cr_assert_str_eq(trq_outcome_name((enum trq_outcome)8), "?");
     cr_assert_str_eq(trq_outcome_name((enum trq_outcome) - 1), "?");
 }

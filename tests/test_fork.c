@@ -145,7 +145,7 @@ static void own_engine(void)
 {
     struct trq_engine *own;
     static const struct trq_app *const apps[] = {&fx_app, NULL};
-    FX_MUST(trq_test_engine(&fx, apps, &own, NULL) == TRQ_OK);
+    FX_MUST(trq_test_engine(&fx, (struct trq_wall){0}, apps, &own, NULL) == TRQ_OK);
     FX_MUST(fx_enqueue(own, 9, NULL) == TRQ_OK);
     FX_MUST(trq_test_drain(own) == 1);
     FX_MUST(trq_engine_destroy(own) == TRQ_OK);

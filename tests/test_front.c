@@ -477,7 +477,7 @@ Test(front, find_counts_those_that_stand_before)
 {
     struct rig *r = rig_open();
     uint64_t ahead = 12345;
-    cr_assert_not(tq_fifo_find(&r->fifo, 1, &ahead));
+    cr_assert_not(tq_fifo_find(&r->fifo, 1, NULL, &ahead));
     push(r, 0, 4 * CELLS);
     for (uint32_t i = 0; i < 300; i++)
         must_give(r, i, i);
@@ -485,17 +485,17 @@ Test(front, find_counts_those_that_stand_before)
         put(r, i, i);
     for (uint32_t i = 0; i < 300; i++)
         if (i % 2) {
-            cr_assert_not(tq_fifo_find(&r->fifo, i, &ahead));
+            cr_assert_not(tq_fifo_find(&r->fifo, i, NULL, &ahead));
         } else {
-            cr_assert(tq_fifo_find(&r->fifo, i, &ahead));
+            cr_assert(tq_fifo_find(&r->fifo, i, NULL, &ahead));
             cr_assert_eq(ahead, i / 2);
         }
     for (uint32_t i = 300; i < 4 * CELLS; i++) {
-        cr_assert(tq_fifo_find(&r->fifo, i, &ahead));
+        cr_assert(tq_fifo_find(&r->fifo, i, NULL, &ahead));
         cr_assert_eq(ahead, i - 150);
     }
     ahead = 12345;
-    cr_assert_not(tq_fifo_find(&r->fifo, 4 * CELLS, &ahead));
+    cr_assert_not(tq_fifo_find(&r->fifo, 4 * CELLS, NULL, &ahead));
     cr_assert_eq(ahead, 12345, "untouched");
     rig_close(r);
 }
@@ -595,7 +595,7 @@ static void model_look(struct rig *r, const struct model *m)
         cr_assert_eq(tq_fifo_peek(&r->fifo), TQ_NONE);
     uint32_t at = m->count ? below(m->count) : 0;
     uint64_t ahead;
-    cr_assert_eq(m->count && tq_fifo_find(&r->fifo, m->queue[at].item, &ahead), m->count > 0);
+    cr_assert_eq(m->count && tq_fifo_find(&r->fifo, m->queue[at].item, NULL, &ahead), m->count > 0);
     if (m->count)
         cr_assert_eq(ahead, at);
 }

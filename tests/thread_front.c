@@ -202,7 +202,7 @@ static void *sweep(void *argument)
         tq_fifo_sweep(&run->fifo, cache, &sweeper, below(job, 200));
         uint64_t ahead;
         item = tq_fifo_peek(&run->fifo);
-        if (item != TQ_NONE && tq_fifo_find(&run->fifo, item, &ahead)) {
+        if (item != TQ_NONE && tq_fifo_find(&run->fifo, item, NULL, &ahead)) {
             tq_add(&run->found, 1, relaxed);
             if (ahead > ITEMS)
                 tq_add(&run->bad_find, 1, relaxed);

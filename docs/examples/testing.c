@@ -1,4 +1,5 @@
-/* Unit tests of one's own workers: no threads, no waiting; jobs run when the test says so, one after the other. */
+/* Unit tests of one's own workers: no threads, no waiting; jobs run when the test says so, one after the other, and time
+ * passes when it says so. */
 #include <stdio.h>
 #include <tresque.h>
 #include <tresque/test.h>
@@ -21,7 +22,12 @@ static enum trq_end mail_perform(struct trq_job *job)
     mailer->sent++;
     return TRQ_DONE;
 }
-const struct trq_worker mail = {TRQ_WORKER(mail, "MailWorker"), .perform = mail_perform};
+/* While a mail to somebody waits, a second one is not enqueued. */
+const struct trq_worker mail = {
+    TRQ_WORKER(mail, "MailWorker"),
+    .perform = mail_perform,
+    .queue_lock = TRQ_LOCK_ON(TRQ_FIELD(mail, to)),
+};
 
 /* One mail for each member: enqueued by a handler. */
 static enum trq_end everybody_perform(struct trq_job *job)
@@ -55,7 +61,7 @@ static struct trq_engine *engine_with(struct mailer *mailer)
 {
     struct trq_engine *engine = NULL;
     struct trq_error error;
-    if (trq_test_engine(mailer, apps, &engine, &error) < 0)
+    if (trq_test_engine(mailer, (struct trq_wall){0}, apps, &engine, &error) < 0)
         printf("%s\n", error.text);
     return engine;
 }
@@ -96,9 +102,43 @@ static void test_a_failure_says_why(void)
     trq_engine_destroy(engine);
 }
 
+static void test_a_reminder_comes_a_week_later(void)
+{
+    struct mailer mailer = {0};
+    struct trq_engine *engine = engine_with(&mailer);
+    const struct mail_in in = {.to = trq_str_of("ann")};
+    const struct trq_dict to_ann = TRQ_DICT(TRQ_KV("to", "ann"));
+    const struct trq_wall now = trq_now(engine);
+    struct trq_wall due;
+    if (mail_enqueue_in(engine, trq_hours(7 * 24), &in, NULL) < 0)
+        failures++;
+    check(trq_test_scheduled(engine, &mail, to_ann, &due) == 1, "a reminder is scheduled");
+    check(due.ns == trq_wall_add(now, trq_hours(7 * 24)).ns, "in a week");
+    check(trq_test_advance(engine, trq_hours(7 * 24 - 1)) == 0, "an hour before, nothing runs");
+    check(trq_test_advance(engine, trq_hours(1)) == 1 && mailer.sent == 1, "then it does");
+    trq_engine_destroy(engine);
+}
+
+static void test_two_mails_to_one_are_one(void)
+{
+    struct mailer mailer = {0};
+    struct trq_engine *engine = engine_with(&mailer);
+    const struct mail_in in = {.to = trq_str_of("ann")};
+    const struct trq_dict to_ann = TRQ_DICT(TRQ_KV("to", "ann"));
+    check(!trq_test_locked(engine, &mail, to_ann), "nothing waits for ann");
+    check(mail_enqueue(engine, &in, NULL, NULL) == TRQ_OK, "the first is queued");
+    check(trq_test_locked(engine, &mail, to_ann), "and holds its lock");
+    check(mail_enqueue(engine, &in, NULL, NULL) == TRQ_DUPLICATE, "the second is a duplicate");
+    check(trq_test_count(engine, &mail, to_ann) == 1, "so one waits");
+    check(trq_test_drain(engine) == 1 && mailer.sent == 1, "and is sent");
+    trq_engine_destroy(engine);
+}
+
 int main(void)
 {
     test_everybody_gets_one();
     test_a_failure_says_why();
+    test_a_reminder_comes_a_week_later();
+    test_two_mails_to_one_are_one();
     return failures != 0;
 }

@@ -29,6 +29,11 @@ int64_t tq_clock_coarse(const struct tq_clock *clock)
     return clock->mono ? clock->mono(clock->context) : system_clock(CLOCK_MONOTONIC_COARSE);
 }
 
+int64_t tq_clock_boot(const struct tq_clock *clock)
+{
+    return clock->mono ? clock->mono(clock->context) : system_clock(CLOCK_BOOTTIME);
+}
+
 int64_t tq_clock_wall(const struct tq_clock *clock)
 {
     return clock->wall ? clock->wall(clock->context) : system_clock(CLOCK_REALTIME);

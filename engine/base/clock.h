@@ -21,6 +21,8 @@ void tq_clock_init(struct tq_clock *clock, const struct trq_hooks *hooks);
 int64_t tq_clock_mono(const struct tq_clock *clock); /* exact; about 36 ns */
 int64_t tq_clock_coarse(
     const struct tq_clock *clock); /* behind mono by up to one kernel tick; about 8 ns */
+/* What a span from now is measured by: it goes on while the machine is suspended. With hooks it is mono. */
+int64_t tq_clock_boot(const struct tq_clock *clock);
 int64_t tq_clock_wall(const struct tq_clock *clock);
 
 /* now + span without overflow; a negative span counts as 0. */

@@ -161,7 +161,7 @@ int trq_channel_forget(struct trq_channel *channel, struct trq_job_id id)
     struct tq_job *job = tq_job_by_id(engine, id);
     if (!job)
         return TRQ_GONE;
-    uint32_t plus_one = tq_load(&job->note, acquire);
+    uint32_t plus_one = tq_job_note(engine, job);
     return plus_one && tq_note_forget(engine, plus_one, id.slot, channel) ? TRQ_OK : TRQ_GONE;
 }
 

@@ -12,7 +12,9 @@
 #include "engine/base/error.h"
 #include "engine/base/sized.h"
 #include "engine/core/channel.h"
+#include "engine/core/queuelock.h"
 #include "engine/core/stop.h"
+#include "engine/core/workerlock.h"
 
 enum {
     JOBS_DEFAULT = 1 << 20,
@@ -149,10 +151,41 @@ static bool init_slabs(struct trq_engine *e)
         .limit = e->jobs_max + TQ_FIFO_SWEEP * TQ_LOCALS_MAX,
         .caches_max = TQ_LOCALS_MAX,
     };
+    /* Of jobs with locks; records are credits of jobs, and change hands. */
+    uint32_t locked = e->jobs_max + TQ_MAGAZINE_MAX * TQ_LOCALS_MAX;
+    struct tq_slab_shape sides = {
+        .object_size = sizeof(struct tq_side),
+        .align = TQ_LINE,
+        .chunk_objects = 256,
+        .magazine_objects = 30,
+        .limit = locked,
+        .caches_max = TQ_LOCALS_MAX,
+    };
+    struct tq_slab_shape queue_records = {
+        .object_size = sizeof(struct tq_queue_key),
+        .align = _Alignof(struct tq_queue_key),
+        .chunk_objects = 256,
+        .magazine_objects = 30,
+        .limit = 2 * locked,
+        .caches_max = TQ_LOCALS_MAX,
+    };
+    struct tq_slab_shape worker_records = {
+        .object_size = sizeof(struct tq_worker_key),
+        .align = _Alignof(struct tq_worker_key),
+        .chunk_objects = 256,
+        .magazine_objects = 30,
+        .limit = locked,
+        .caches_max = TQ_LOCALS_MAX,
+    };
     return tq_slab_init(&e->jobs, &e->memory, &jobs) &&
            tq_slab_init(&e->notes, &e->memory, &notes) &&
            tq_slab_init(&e->segments, &e->memory, &segments) &&
            tq_slab_init(&e->links, &e->memory, &links) &&
+           tq_slab_init(&e->sides, &e->memory, &sides) &&
+           tq_slab_init(&e->queue_records, &e->memory, &queue_records) &&
+           tq_slab_init(&e->worker_records, &e->memory, &worker_records) &&
+           tq_locktab_init(&e->queue_locks, &e->memory, &e->queue_records) &&
+           tq_locktab_init(&e->worker_locks, &e->memory, &e->worker_records) &&
            tq_blocks_init(&e->blocks, &e->memory, e->jobs_max, TQ_LOCALS_MAX);
 }
 
@@ -193,7 +226,14 @@ static void free_parts(struct trq_engine *e)
     tq_registry_fini(e);
     tq_locals_destroy(e);
     tq_blocks_fini(&e->blocks);
+    tq_locktab_fini(&e->worker_locks);
+    tq_locktab_fini(&e->queue_locks);
+    tq_slab_fini(&e->worker_records);
+    tq_slab_fini(&e->queue_records);
+    tq_slab_fini(&e->sides);
     tq_slab_fini(&e->links);
+    tq_house_fini(e);
+    tq_past_fini(e);
     tq_slab_fini(&e->segments);
     tq_slab_fini(&e->notes);
     tq_slab_fini(&e->jobs);
@@ -208,12 +248,13 @@ static void free_parts(struct trq_engine *e)
     tq_gate_fini(e);
 }
 
-static uint64_t new_birth(const struct trq_engine *e)
+/* Early at boot there may be no randomness yet; then it is the time and an address. */
+static uint64_t draw(const struct trq_engine *e)
 {
-    uint64_t birth;
-    if (getrandom(&birth, sizeof birth, GRND_NONBLOCK) != sizeof birth)
-        birth = (uint64_t)tq_clock_wall(&e->clock) ^ (uint64_t)(uintptr_t)e << 20;
-    return birth ? birth : 1;
+    uint64_t number;
+    if (getrandom(&number, sizeof number, GRND_NONBLOCK) != sizeof number)
+        number = (uint64_t)tq_clock_wall(&e->clock) ^ (uint64_t)(uintptr_t)e << 20;
+    return number ? number : 1;
 }
 
 static int init_parts(struct trq_engine *e, const struct trq_config *config,
@@ -224,9 +265,10 @@ static int init_parts(struct trq_engine *e, const struct trq_config *config,
     pthread_mutex_init(&e->stopping, NULL);
     pthread_mutex_init(&e->waiting, NULL);
     ck_epoch_init(&e->epoch);
-    e->birth = new_birth(e);
+    e->birth = draw(e);
+    e->secret = (struct tq_secret){draw(e), draw(e)};
     bool made = tq_gate_init(e) && copy_queue_names(e, config->queues) && init_slabs(e) &&
-                init_threads(e) && tq_registry_init(e) == 0;
+                init_threads(e) && tq_house_init(e) && tq_registry_init(e) == 0;
     return made ? 0 : tq_error(error, TRQ_ENOMEM, "no memory for an engine");
 }
 
@@ -282,7 +324,9 @@ int trq_engine_start(struct trq_engine *engine, struct trq_error *error)
     if (rc == 0)
         rc = tq_registry_choose_queues(engine, error);
     if (rc == 0)
-        rc = tq_pool_start(engine, error);
+        rc = tq_house_start(engine, error);
+    if (rc == 0 && (rc = tq_pool_start(engine, error)) < 0)
+        tq_house_stop(engine);
     if (rc == 0)
         tq_store(&engine->started, 1, release);
     pthread_mutex_unlock(&engine->stopping);

@@ -17,13 +17,18 @@
 #include "engine/base/hist.h"
 #include "engine/base/memory.h"
 #include "engine/core/blocks.h"
+#include "engine/core/house.h"
 #include "engine/core/job.h"
 #include "engine/core/local.h"
 #include "engine/core/names.h"
 #include "engine/core/note.h"
+#include "engine/core/past.h"
 #include "engine/core/registry.h"
+#include "engine/core/side.h"
 #include "engine/sync/fifo.h"
 #include "engine/sync/line.h"
+#include "engine/sync/locktab.h"
+#include "engine/sync/mutex.h"
 #include "engine/sync/park.h"
 #include "engine/sync/ready.h"
 #include "engine/sync/slab.h"
@@ -53,6 +58,7 @@ struct tq_bell {
 /* A pool thread, or the host's in poll mode (index 0). */
 struct tq_thread {
     TQ_ON_LINE tq_a64 running; /* (generation, slot) of its job; ~0: none */
+    tq_a64 since;              /* mono ns */
     tq_a32 class;
     struct trq_engine *engine;
     struct tq_local *local;
@@ -61,10 +67,13 @@ struct tq_thread {
     bool searching;
 };
 
+enum { TQ_STRIPES = 64 };
+
 struct trq_engine {
     /* Read by all, written at the start. */
     struct tq_gate *gate;
     struct tq_clock clock;
+    tq_a64 virtual_mono, virtual_wall; /* of a test engine (testkit.c) */
     struct tq_memory memory;
     struct trq_config config;
     struct trq_hooks hooks;
@@ -85,6 +94,8 @@ struct trq_engine {
     struct tq_slab notes;
     struct tq_slab segments;
     struct tq_slab links;
+    struct tq_slab sides;
+    struct tq_slab queue_records, worker_records;
     struct tq_blocks blocks;
     struct tq_park park;
     struct tq_bell room;    /* waiting for a slot or for room in a channel */
@@ -93,7 +104,16 @@ struct trq_engine {
     tq_a32 bulks;           /* calls that push several jobs just now */
     tq_a32 go;              /* enum tq_go */
     tq_a32 alive;           /* pool threads that have not ended */
-    tq_a64 lost_races;      /* transitions that found another state: see life.c */
+    tq_a64 lost_races;      /* transitions that found another state: see life.h */
+
+    /* Time and locks. */
+    struct tq_house house;
+    struct tq_locktab queue_locks, worker_locks;
+    struct tq_secret secret;                        /* of their keys */
+    TQ_ON_LINE struct tq_mutex stripes[TQ_STRIPES]; /* see schedule.h */
+    tq_a64 park_order;                              /* the last one given to who began to wait */
+    tq_a64 stale_releases;
+    struct tq_past past;
 
     /* Threads. */
     struct tq_thread *threads;
@@ -164,6 +184,25 @@ static inline struct trq_job_id tq_job_id(const struct trq_engine *engine, uint3
  * never was. */
 struct tq_job *tq_job_by_id(const struct trq_engine *engine, struct trq_job_id id);
 
+/* Index + 1, or 0. */
+static inline uint32_t tq_job_note(const struct trq_engine *engine, const struct tq_job *job)
+{
+    uint32_t cold = tq_load(&job->cold, acquire);
+    return TQ_UNLIKELY(cold & TQ_COLD_SIDE)
+               ? tq_load(&tq_side_at(engine, cold & ~TQ_COLD_SIDE)->note, acquire)
+               : cold;
+}
+
+/* For job->enqueued. One job in sample_every is timed exactly; the others bear the coarse clock, which costs a
+ * fifth. */
+static inline uint64_t tq_stamp(const struct trq_engine *engine, struct tq_local *local)
+{
+    if (TQ_LIKELY(--local->sample_in))
+        return (uint64_t)tq_clock_coarse(&engine->clock) << 1;
+    local->sample_in = engine->sample_every;
+    return (uint64_t)tq_clock_mono(&engine->clock) << 1 | 1;
+}
+
 /* ---- log ---- */
 
 void tq_log(struct trq_engine *engine, enum trq_log_level level, const char *format, ...)
@@ -171,7 +210,8 @@ void tq_log(struct trq_engine *engine, enum trq_log_level level, const char *for
 
 /* ---- pool ---- */
 
-void tq_thread_run(struct trq_engine *engine, struct tq_thread *thread,
+/* False: it was not to be run after all. */
+bool tq_thread_run(struct trq_engine *engine, struct tq_thread *thread,
                    const struct tq_taken *taken);
 /* Start all; on failure none runs. */
 int tq_pool_start(struct trq_engine *engine, struct trq_error *error);

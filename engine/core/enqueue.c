@@ -1,5 +1,6 @@
-/* From a call to a job in a queue. The order is fixed: slot, inputs, note, segment; then the publication. Nothing can
- * fail after it but the closing of the queue at a stop, and then it is as if it had never been. */
+/* From a call to a job that waits. The order is fixed: slot, inputs, key, side, note, segment or timer; then, if it has a
+ * queue lock to ask for, the question (queuelock.h), and the publication. Nothing can fail after it but the closing of
+ * the queue at a stop, and then it is as if it had never been. */
 #include <tresque/enqueue.h>
 
 #include <string.h>
@@ -11,7 +12,23 @@
 #include "engine/core/publish.h"
 #include "engine/core/enqueue.h"
 #include "engine/core/inputs.h"
+#include "engine/core/key.h"
+#include "engine/core/layout.h"
 #include "engine/core/life.h"
+#include "engine/core/queuelock.h"
+#include "engine/core/run.h"
+#include "engine/core/schedule.h"
+#include "engine/core/space.h"
+
+/* What a job with locks, or for later, needs. */
+struct plan {
+    struct tq_lock own_queue_lock, own_worker_lock; /* of the call */
+    const struct tq_lock *queue_lock, *worker_lock; /* the call's or the worker's; NULL: none */
+    enum trq_on_conflict rule;
+    uint64_t flags; /* of the job's word */
+    bool later;
+    int64_t due, first; /* both on the clock that TQ_WALL in flags names */
+};
 
 struct call {
     struct trq_engine *engine;
@@ -21,6 +38,8 @@ struct call {
     const struct tq_source *source;
     const struct trq_opts *opts; /* may be NULL */
     struct trq_error *error;     /* may be NULL */
+    const struct plan *plan;     /* NULL: ready now, without locks */
+    struct tq_ended *endings;    /* several jobs that replace others: room for as many ends */
     uint64_t now; /* of several jobs: the stamp of all that are not timed; 0: read the clock */
 };
 
@@ -35,7 +54,7 @@ static int refuse(const struct call *c, int code)
     return code;
 }
 
-/* ---- one job, made but not published ------------------------------------------------------------------- */
+/* ---- inputs ------------------------------------------------------------------------------------------------ */
 
 ALWAYS_INLINE long encode(const struct call *c, size_t i, unsigned char *buffer, size_t capacity)
 {
@@ -69,21 +88,121 @@ ALWAYS_INLINE int fill_inputs(const struct call *c, struct tq_job *job, size_t i
     return size < 0 ? (int)size : 0;
 }
 
-/* One job in sample_every is timed exactly; the others bear the coarse clock, which costs a fifth. */
+/* Several jobs share a reading of the coarse clock. */
 ALWAYS_INLINE uint64_t stamp(const struct call *c)
 {
-    const struct tq_clock *clock = &c->engine->clock;
-    if (TQ_LIKELY(--c->local->sample_in))
-        return c->now ? c->now : (uint64_t)tq_clock_coarse(clock) << 1;
-    c->local->sample_in = c->engine->sample_every;
-    return (uint64_t)tq_clock_mono(clock) << 1 | 1;
+    if (c->now && --c->local->sample_in)
+        return c->now;
+    if (c->now)
+        c->local->sample_in = 1;
+    return tq_stamp(c->engine, c->local);
 }
+
+/* ---- locks: what a job brings along --------------------------------------------------------------------- */
+
+/* The function of a queue lock: on the enqueuer's thread, and perhaps inside a handler, whose run must not be disturbed. */
+static int ask_key(const struct call *c, struct tq_job *job, uint32_t index, struct tq_digest *out)
+{
+    enum { SMALL = 256 };
+    _Alignas(16) unsigned char small[SMALL];
+    const struct tq_memory *memory = &c->engine->memory;
+    size_t size = c->class->struct_size;
+    struct trq_job run;
+    memset(&run, 0, sizeof run);
+    run.engine = c->engine;
+    run.local = c->local;
+    run.class = c->class;
+    run.job = job;
+    run.inputs = tq_blocks_at(&c->engine->blocks, job);
+    run.index = index;
+    run.word = tq_load(&job->word, relaxed);
+    run.scratch = size <= SMALL ? small : tq_alloc_raw(memory, size, 16);
+    if (!run.scratch)
+        return tq_error(c->error, TRQ_ENOMEM, "no memory for the inputs as a struct");
+    bool was_in_callback = c->local->in_callback;
+    c->local->in_callback = true;
+    enum trq_end end =
+        tq_run_ask(&run, c->plan->queue_lock->key, &c->plan->queue_lock->space->queue_prefix, out);
+    c->local->in_callback = was_in_callback;
+    if (size > SMALL)
+        tq_free(memory, run.scratch, size);
+    if (end == TRQ_DONE)
+        return 0;
+    return tq_error(c->error, TRQ_EINPUT, "%.100s: queue lock: %.120s", c->class->text,
+                    end == TRQ_FAILED || end == TRQ_DISCARDED
+                        ? run.error.text
+                        : "its function gave an answer instead of a key");
+}
+
+/* Of a lock of this call: each of its names is an input that is declared, or given. */
+static int check_names(const struct call *c, const struct tq_lock *lock, struct tq_job *job)
+{
+    const unsigned char *bytes = tq_blocks_at(&c->engine->blocks, job);
+    for (uint32_t i = 0; i < lock->names_count; i++) {
+        const char *name = lock->names[i];
+        struct trq_value value;
+        if (!tq_layout_find(c->class->layout, name, strlen(name)) &&
+            !tq_inputs_get(c->class->layout, bytes, job->size, name, strlen(name), &value))
+            return tq_error(
+                c->error, TRQ_EINPUT,
+                "%.100s: input %.60s, which a lock names, is neither declared nor given",
+                c->class->text, name);
+    }
+    return 0;
+}
+
+static int queue_digest(const struct call *c, struct tq_job *job, uint32_t index,
+                        struct tq_digest *out)
+{
+    if (c->plan->queue_lock->key)
+        return ask_key(c, job, index, out);
+    *out = tq_lock_digest(c->plan->queue_lock, false, c->class->layout,
+                          tq_blocks_at(&c->engine->blocks, job), job->size);
+    return 0;
+}
+
+/* A side, if it has a lock. *out_cold: 0 or what names it. */
+static int fill_side(const struct call *c, struct tq_job *job, uint32_t index, uint32_t *out_cold)
+{
+    const struct plan *p = c->plan;
+    struct tq_digest digest = {0, 0};
+    int rc = 0;
+    if (p->queue_lock == &p->own_queue_lock)
+        rc = check_names(c, p->queue_lock, job);
+    if (rc == 0 && p->worker_lock == &p->own_worker_lock)
+        rc = check_names(c, p->worker_lock, job);
+    if (rc == 0 && p->queue_lock)
+        rc = queue_digest(c, job, index, &digest);
+    if (rc < 0)
+        return rc;
+    uint32_t at;
+    if (tq_side_take(c->engine, c->local, index, p->queue_lock != NULL, p->worker_lock != NULL,
+                     &at) < 0)
+        return tq_error(c->error, TRQ_ENOMEM, "no memory for a job with locks");
+    struct tq_side *side = tq_side_at(c->engine, at);
+    tq_side_set_digest(side->queue_key, digest);
+    side->first = p->first;
+    if (p->worker_lock == &p->own_worker_lock) {
+        side->space = p->worker_lock->space;
+        side->key = p->worker_lock->key;
+        if (!side->key)
+            tq_side_set_digest(side->worker_key,
+                               tq_lock_digest(p->worker_lock, true, c->class->layout,
+                                              tq_blocks_at(&c->engine->blocks, job), job->size));
+    }
+    *out_cold = TQ_COLD_SIDE | at;
+    return 0;
+}
+
+/* ---- one job, made but not published ------------------------------------------------------------------- */
 
 ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
 {
     uint32_t index = TQ_NONE;
     struct trq_engine *e = c->engine;
     enum tq_slab_result r = tq_slab_alloc(&e->jobs, &c->local->jobs, &index);
+    if (TQ_UNLIKELY(r == TQ_SLAB_FULL && tq_tombs_clear(e, c->local)))
+        r = tq_slab_alloc(&e->jobs, &c->local->jobs, &index);
     if (TQ_UNLIKELY(r != TQ_SLAB_OK))
         return r == TQ_SLAB_FULL
                    ? tq_error(c->error, TRQ_EFULL, "the engine is full: %u jobs", e->jobs_max)
@@ -95,7 +214,12 @@ ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
     int rc = fill_inputs(c, job, i);
     if (TQ_UNLIKELY(rc < 0))
         goto give_slot;
-    uint32_t note = 0;
+    uint32_t note = 0, cold = 0;
+    if (TQ_UNLIKELY(c->plan != NULL && (c->plan->queue_lock || c->plan->worker_lock))) {
+        rc = fill_side(c, job, index, &cold);
+        if (rc < 0)
+            goto give_inputs;
+    }
     if (c->opts && (c->opts->channel || c->opts->on_end || c->opts->tag)) {
         rc = tq_note_take(e, c->local, c->opts, &note);
         if (rc < 0) {
@@ -103,22 +227,35 @@ ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
                      rc != TRQ_EFULL    ? "no memory for a job"
                      : c->opts->channel ? "the channel is full"
                                         : "too many ends are to be told");
-            goto give_inputs;
+            goto give_side;
         }
     }
-    tq_store(&job->note, note, relaxed);
+    if (TQ_UNLIKELY(cold))
+        tq_store(&tq_side_at(e, cold & ~TQ_COLD_SIDE)->note, note, relaxed);
+    else
+        cold = note;
+    tq_store(&job->cold, cold, relaxed);
     job->worker = (uint16_t)c->class->number;
     job->queue = (uint16_t)c->queue->number;
     job->begun = 0;
     job->failures = 0;
-    tq_store(&job->enqueued, stamp(c), relaxed);
-    /* Nobody else knows the slot: a store is enough, and the push releases it. */
+    /* Nobody else knows the slot: stores are enough, and the push releases them. */
     uint64_t word = tq_load(&job->word, relaxed);
-    tq_store(&job->word, tq_word(tq_word_generation(word), TQ_READY), relaxed);
+    if (TQ_LIKELY(!c->plan || !c->plan->later)) {
+        tq_store(&job->enqueued, stamp(c), relaxed);
+        word = tq_word_after(word, TQ_FREE, TQ_ENQUEUED);
+        tq_store(&job->word, c->plan ? word | c->plan->flags : word, relaxed);
+    } else {
+        /* SCHEDULED only when it is admitted, since there are those who look for such jobs in all slots. */
+        tq_store(&job->enqueued, (uint64_t)c->plan->due, relaxed);
+    }
     if (note)
         tq_note_arm(e, note, tq_job_id(e, index, word));
     *out_index = index;
     return 0;
+give_side:
+    if (cold)
+        tq_side_release(e, c->local, cold & ~TQ_COLD_SIDE);
 give_inputs:
     tq_blocks_give(&e->blocks, &c->local->blocks, job);
 give_slot:
@@ -126,36 +263,53 @@ give_slot:
     return rc;
 }
 
+/* The slot of a job that nobody knows, or that is in another slot now. */
+static void give_slot(const struct call *c, uint32_t index)
+{
+    struct tq_job *job = tq_job_at(c->engine, index);
+    uint32_t generation = tq_word_generation(tq_load(&job->word, relaxed));
+    tq_store(&job->word, tq_word(generation + 1, TQ_FREE), relaxed);
+    tq_job_discard_slot(c->engine, c->local, index);
+}
+
 /* As if it had never been: no call-back. Its id was never told to anybody. */
 static void undo_job(const struct call *c, uint32_t index)
 {
     struct trq_engine *e = c->engine;
-    struct tq_job *job = tq_job_at(e, index);
-    uint32_t note = tq_load(&job->note, relaxed);
+    uint32_t note = tq_job_strip(e, c->local, tq_job_at(e, index));
     if (note)
         tq_note_drop(e, c->local, note);
-    tq_store(&job->note, 0, relaxed);
-    tq_blocks_give(&e->blocks, &c->local->blocks, job);
-    uint32_t generation = tq_word_generation(tq_load(&job->word, relaxed));
-    tq_store(&job->word, tq_word(generation + 1, TQ_FREE), relaxed);
-    tq_job_discard_slot(e, c->local, index);
+    give_slot(c, index);
 }
 
 /* ---- some jobs, all or none ------------------------------------------------------------------------------ */
 
+/* After the jobs are made, since the function of a key may enqueue, too. */
+static int reserve(const struct call *c)
+{
+    uint32_t count = (uint32_t)c->source->count;
+    if (!tq_fifo_reserve(&c->engine->segments, &c->local->segments, count))
+        return tq_error(c->error, TRQ_ENOMEM, "no memory for a queue to grow");
+    if (c->plan && c->plan->later && !tq_timer_reserve(c->engine, c->local, count))
+        return tq_error(c->error, TRQ_ENOMEM, "no memory for timers");
+    return 0;
+}
+
 static int make_jobs(const struct call *c, uint32_t *items)
 {
-    size_t count = c->source->count;
+    size_t count = c->source->count, made = 0;
     struct trq_engine *e = c->engine;
-    if (!tq_fifo_reserve(&e->segments, &c->local->segments, (uint32_t)count))
-        return tq_error(c->error, TRQ_ENOMEM, "no memory for a queue to grow");
-    for (size_t i = 0; i < count; i++) {
-        int rc = make_job(c, i, &items[i]);
-        if (TQ_UNLIKELY(rc < 0)) {
-            while (i--)
-                undo_job(c, items[i]);
-            return rc;
-        }
+    int rc = 0;
+    while (rc == 0 && made < count) {
+        rc = make_job(c, made, &items[made]);
+        made += rc == 0;
+    }
+    if (rc == 0)
+        rc = reserve(c);
+    if (TQ_UNLIKELY(rc < 0)) {
+        while (made--)
+            undo_job(c, items[made]);
+        return rc;
     }
     /* Once published they may end, and their generations be those of other jobs. */
     for (size_t i = 0; i < count; i++)
@@ -185,9 +339,138 @@ static int publish_jobs(const struct call *c, const uint32_t *items)
             return tq_error(c->error, TRQ_ESTOPPED, "the engine is stopping or has stopped");
     }
     count_enqueued(c, count);
+    for (uint32_t i = 0; c->opts && c->opts->out_codes && i < count; i++)
+        c->opts->out_codes[i] = TRQ_OK;
     if (!c->opts || !c->opts->wake_later)
         tq_notify(c->engine, c->local);
     return TRQ_OK;
+}
+
+/* ---- those that ask for a queue lock, or are for later ------------------------------------------------------ */
+
+static void count_one(const struct call *c, enum tq_counter which)
+{
+    tq_class_count(c->class, tq_local_tally(c->local, c->class->number), which, 1);
+}
+
+static uint64_t word_when_put_off(const struct call *c, uint32_t generation)
+{
+    return tq_word_after(tq_word(generation, TQ_FREE), TQ_FREE, TQ_PUT_OFF) | c->plan->flags;
+}
+
+/* It is SCHEDULED. */
+static void submit(const struct call *c, uint32_t index, uint32_t generation)
+{
+    count_enqueued(c, 1);
+    tq_count(&c->local->scheduled, 1);
+    tq_schedule_submit(c->engine, c->local, index, word_when_put_off(c, generation), c->plan->due);
+}
+
+static void put_off(const struct call *c, uint32_t index, uint32_t generation)
+{
+    tq_store(&tq_job_at(c->engine, index)->word, word_when_put_off(c, generation), seq_cst);
+    submit(c, index, generation);
+}
+
+/* What the asking has made visible to the caller's own code comes at its end: that may enqueue, too, and use up what was
+ * reserved here. */
+struct asking {
+    bool any_ready;
+    size_t endings;
+};
+
+static void finish_endings(const struct call *c, const struct asking *asking)
+{
+    for (size_t i = 0; i < asking->endings; i++)
+        tq_ended_finish(c->engine, c->local, &c->endings[i]);
+}
+
+/* The i-th asks. *item, *generation: of the job that waits now. Returns what became of it. */
+static int ask(const struct call *c, size_t i, uint32_t *item, uint32_t *generation,
+               struct asking *asking)
+{
+    const struct plan *p = c->plan;
+    const struct tq_asker asker = {
+        .index = *item,
+        .rule = p->rule,
+        .later = p->later,
+        .word = p->later ? word_when_put_off(c, *generation) : 0,
+        .wall = (p->flags & TQ_WALL) != 0,
+        .due = p->due,
+        .max_wait = p->queue_lock->max_wait,
+    };
+    struct tq_answer answer;
+    tq_queue_lock_ask(c->engine, c->local, &asker, &answer);
+    int code = answer.code;
+    if (answer.has_ended)
+        c->endings[asking->endings++] = answer.ended;
+    switch (code) {
+    case TRQ_DEBOUNCED:
+        count_one(c, TQ_COUNT_debounced);
+        /* fall through */
+    case TRQ_DUPLICATE:
+        count_one(c, TQ_COUNT_duplicates);
+        undo_job(c, asker.index);
+        break;
+    case TRQ_ESTOPPED:
+        if (i == 0) {
+            undo_job(c, asker.index);
+            return tq_error(c->error, code, "the engine is stopping or has stopped");
+        }
+        code = TRQ_OK; /* those before it were accepted: so it is, too, and dropped */
+        count_enqueued(c, 1);
+        tq_job_drop(c->engine, c->local, asker.index);
+        break;
+    default:
+        if (answer.moved)
+            give_slot(c, asker.index);
+        if (p->later) {
+            submit(c, answer.index, answer.generation);
+        } else {
+            count_enqueued(c, 1);
+            if (answer.stopped)
+                tq_job_drop(c->engine, c->local, answer.index);
+            else
+                asking->any_ready = true;
+        }
+    }
+    *item = answer.index;
+    *generation = answer.generation;
+    return code;
+}
+
+static int admit_jobs(const struct call *c, uint32_t *items)
+{
+    const struct plan *p = c->plan;
+    size_t count = c->source->count;
+    bool asks = p->queue_lock && (!p->later || p->flags & TQ_FROM_START);
+    int *codes = c->opts ? c->opts->out_codes : NULL;
+    int result = TRQ_OK;
+    struct asking asking = {false, 0};
+    if (!asks && !p->later)
+        return publish_jobs(c, items);
+    for (size_t i = 0; i < count; i++) {
+        int code = TRQ_OK;
+        if (asks)
+            code = ask(c, i, &items[i], &items[count + i], &asking);
+        else
+            put_off(c, items[i], items[count + i]);
+        if (code < 0) { /* the first one: nothing has happened */
+            while (++i < count)
+                undo_job(c, items[i]);
+            return code;
+        }
+        if (codes)
+            codes[i] = code;
+        if (count == 1)
+            result = code;
+        else if (code == TRQ_DUPLICATE || code == TRQ_DEBOUNCED)
+            result = TRQ_DUPLICATE;
+    }
+    if (asking.any_ready && (!c->opts || !c->opts->wake_later))
+        tq_notify(c->engine, c->local);
+    finish_endings(c, &asking);
+    return result;
 }
 
 /* Full now: wait until a slot or room in a channel comes back, as long as the caller said.
@@ -251,8 +534,8 @@ static int enqueue_all(const struct call *c, uint32_t *items, struct trq_job_id 
     int rc = may_wait ? make_jobs_waiting(c, items) : make_jobs(c, items);
     if (TQ_UNLIKELY(rc < 0))
         return refuse(c, rc);
-    rc = publish_jobs(c, items);
-    for (size_t i = 0; rc == TRQ_OK && out_ids && i < count; i++)
+    rc = TQ_UNLIKELY(c->plan != NULL) ? admit_jobs(c, items) : publish_jobs(c, items);
+    for (size_t i = 0; rc >= 0 && out_ids && i < count; i++)
         out_ids[i] = tq_job_id(c->engine, items[i], tq_word(items[count + i], TQ_READY));
     return rc;
 }
@@ -274,6 +557,55 @@ static int check_opts(struct call *c)
             return tq_queue_unknown(c->engine, o->queue, c->error);
     }
     return 0;
+}
+
+/* Locks and times, of the call and of the worker. *out is zeroed. */
+static int make_plan(const struct call *c, struct plan *out)
+{
+    const struct trq_opts *o = c->opts;
+    struct trq_engine *e = c->engine;
+    const struct trq_inputs *declared = c->class->declared->inputs;
+    bool wall = false;
+    int rc = 0;
+    out->queue_lock = c->class->queue_lock.space ? &c->class->queue_lock : NULL;
+    out->worker_lock = c->class->worker_lock.space ? &c->class->worker_lock : NULL;
+    if (o && o->queue_lock) {
+        rc = tq_lock_make(e, c->local, o->queue_lock, c->class->text, declared, false, false,
+                          &out->own_queue_lock, c->error);
+        out->queue_lock = &out->own_queue_lock;
+    }
+    if (rc == 0 && o && o->worker_lock) {
+        rc = tq_lock_make(e, c->local, o->worker_lock, c->class->text, declared, true, false,
+                          &out->own_worker_lock, c->error);
+        out->worker_lock = &out->own_worker_lock;
+    }
+    if (rc < 0)
+        return rc;
+    if (o && o->at.ns && o->in.ns)
+        return tq_error(c->error, TRQ_EINVAL, "at and in: one of the two");
+    if (o && ((unsigned)o->on_conflict > TRQ_DEBOUNCE || (o->on_conflict && !out->queue_lock)))
+        return tq_error(c->error, TRQ_EINVAL, "on_conflict %s",
+                        out->queue_lock ? "is out of range" : "without a queue lock");
+    if (o && (o->at.ns || o->in.ns))
+        out->later = tq_schedule_due(e, o, &out->due, &wall);
+    out->first = wall ? tq_clock_wall(&e->clock) : tq_clock_boot(&e->clock);
+    if (out->queue_lock) {
+        out->rule = o && o->on_conflict ? o->on_conflict : out->queue_lock->rule;
+        out->flags |= TQ_QUEUE_LOCKED;
+        if (out->queue_lock->scope == TRQ_FROM_SCHEDULING || out->rule == TRQ_DEBOUNCE)
+            out->flags |= TQ_FROM_START;
+    }
+    if (out->worker_lock)
+        out->flags |= TQ_WORKER_LOCKED;
+    if (out->later && wall)
+        out->flags |= TQ_WALL;
+    return 0;
+}
+
+static bool wants_plan(const struct tq_class *class, const struct trq_opts *o)
+{
+    return class->flags ||
+           (o && (o->queue_lock || o->worker_lock || o->on_conflict || o->at.ns || o->in.ns));
 }
 
 /* Everything but the class. */
@@ -307,6 +639,16 @@ static int finish_call(struct call *c, struct trq_job_id *out_ids)
         if (rc < 0)
             return rc;
     }
+    struct plan plan;
+    if (wants_plan(c->class, c->opts)) {
+        memset(&plan, 0, sizeof plan);
+        int rc = make_plan(c, &plan);
+        if (rc < 0)
+            return rc;
+        c->plan = &plan;
+    }
+    struct tq_ended one_end;
+    c->endings = &one_end;
     if (TQ_LIKELY(count == 1))
         return enqueue_all(c, items, out_ids);
     if (count == 0)
@@ -318,6 +660,13 @@ static int finish_call(struct call *c, struct trq_job_id *out_ids)
     size_t size = 2 * count * sizeof *items;
     if (count > ON_STACK && !(items = tq_alloc_raw(&e->memory, size, sizeof *items)))
         return tq_error(c->error, TRQ_ENOMEM, "no memory for %zu jobs", count);
+    size_t ends_size = c->plan && c->plan->rule == TRQ_REPLACE ? count * sizeof *c->endings : 0;
+    c->endings = ends_size ? tq_alloc_raw(&e->memory, ends_size, TQ_LINE) : NULL;
+    if (ends_size && !c->endings) {
+        if (items != one_or_some)
+            tq_free(&e->memory, items, size);
+        return tq_error(c->error, TRQ_ENOMEM, "no memory for %zu jobs", count);
+    }
     c->now = (uint64_t)tq_clock_coarse(&e->clock) << 1;
     /* A stop waits for calls with several jobs: some may be in the queue when it is closed, and then this
      * thread still has to drop the others. */
@@ -327,6 +676,7 @@ static int finish_call(struct call *c, struct trq_job_id *out_ids)
                  : tq_error(c->error, TRQ_ESTOPPED, "the engine is stopping or has stopped");
     tq_sub(&e->bulks, 1, release);
     tq_fifo_trim(&e->segments, &c->local->segments);
+    tq_free(&e->memory, c->endings, ends_size);
     if (items != one_or_some)
         tq_free(&e->memory, items, size);
     return rc;
@@ -349,7 +699,9 @@ int tq_enqueue_by_name(struct trq_engine *engine, const char *worker,
 /* Nothing that would lead off the straight path. */
 static inline bool is_plain(const struct trq_opts *o)
 {
-    return !o || !(o->queue || o->channel || o->on_end || o->tag || o->wait_for_room.ns > 0);
+    return !o || !(o->queue || o->channel || o->on_end || o->tag || o->wait_for_room.ns > 0 ||
+                   o->queue_lock || o->worker_lock || o->at.ns || o->in.ns || o->on_conflict ||
+                   o->out_codes);
 }
 
 /* One job without such options: the path that most calls take, straight through. */
@@ -397,9 +749,30 @@ ALWAYS_INLINE int enqueue(struct trq_engine *engine, const struct trq_worker *wo
     if (TQ_UNLIKELY(source->structs &&
                     (!declared || declared->struct_size != c.class->struct_size)))
         return tq_error(c.error, TRQ_EINVAL, "worker %.100s: not its struct", c.class->text);
-    if (TQ_LIKELY(source->count == 1 && is_plain(opts)))
+    if (TQ_LIKELY(source->count == 1 && !c.class->flags && is_plain(opts)))
         return enqueue_plain(&c, out_ids);
     return finish_call(&c, out_ids);
+}
+
+int tq_enqueue_digest(struct trq_engine *engine, struct tq_local *local, struct tq_class *class,
+                      struct trq_dict inputs, struct tq_digest *out_digest)
+{
+    const struct tq_source source = {.dicts = &inputs, .count = 1};
+    const struct plan plan = {.queue_lock = &class->queue_lock};
+    const struct call c = {
+        .engine = engine,
+        .local = local,
+        .class = class,
+        .source = &source,
+        .plan = &plan,
+    };
+    struct tq_job job = {.worker = (uint16_t) class->number};
+    int rc = fill_inputs(&c, &job, 0);
+    if (rc == 0) {
+        rc = queue_digest(&c, &job, 0, out_digest);
+        tq_blocks_give(&engine->blocks, &local->blocks, &job);
+    }
+    return rc;
 }
 
 int trq_enqueue(struct trq_engine *engine, const struct trq_worker *worker, struct trq_dict inputs,

@@ -38,7 +38,13 @@ enum trq_end trq_discard(struct trq_job *run, const char *format, ...)
 
 enum trq_end trq_requeue(struct trq_job *run)
 {
-    (void)run;
+    return trq_requeue_in(run, trq_ns(0));
+}
+
+enum trq_end trq_requeue_in(struct trq_job *run, struct trq_span after)
+{
+    if (run)
+        run->requeue = after;
     return TRQ_REQUEUED;
 }
 
@@ -49,10 +55,10 @@ const void *trq_job_inputs(struct trq_job *run, const struct trq_inputs *declare
     if (declared != own && (!declared || !own || !tq_inputs_same(declared, own)))
         return NULL;
     if (!run->decoded) {
-        tq_inputs_to_struct(run->class->layout, run->inputs, run->job->size, run->local->scratch);
+        tq_inputs_to_struct(run->class->layout, run->inputs, run->job->size, run->scratch);
         run->decoded = true;
     }
-    return run->local->scratch;
+    return run->scratch;
 }
 
 enum { ROWS_BY_ADDRESS = 6 }; /* then hashing is quicker */
@@ -135,7 +141,7 @@ void *trq_job_host(const struct trq_job *run)
 
 void *trq_job_tag(const struct trq_job *run)
 {
-    uint32_t note = tq_load(&run->job->note, relaxed);
+    uint32_t note = tq_job_note(run->engine, run->job);
     return note ? tq_note_at(run->engine, note)->event.tag : NULL;
 }
 
@@ -173,7 +179,7 @@ struct trq_wall trq_job_enqueued_at(const struct trq_job *run)
 
 bool trq_job_should_stop(const struct trq_job *run)
 {
-    return !tq_is_open(run->engine);
+    return !tq_is_open(run->engine) || tq_load(&run->job->word, relaxed) & TQ_STOP_ASKED;
 }
 
 int trq_job_set_result(struct trq_job *run, const void *data, size_t size)

@@ -1,18 +1,30 @@
 /* A job in memory: one cache line, and its life as a word.
  *
- * Shape.   word:  generation 32 | flags 24 | state 8
+ * Shape.   word:  generation 32 | unused 10 | turn 6 | flags 8 | state 8
  *
- *              FREE --enqueue--> READY --start--> RUNNING --end--> FREE (generation + 1)
- *                                  ^                 |
- *                                  +----requeue------+
- *                                  +--drop (stop)--> FREE
+ *                            +---- due, run now ----+       +---------------- requeue ---------------+
+ *                            |                      v       v                                        |
+ *              FREE --> SCHEDULED                   READY --+----------------------------------> RUNNING --> FREE
+ *               |            ^                      ^   |   |                                     ^  |
+ *               +------------|--- enqueue ----------+   |   +--> STARTING --- key is held --------+  |
+ *                            |                      |   |            |                               |
+ *                            |                 woken|   |            v                               |
+ *                            |                      +---|-------- PARKED <---- key has changed ------+
+ *                            +---- requeue later -------|--------------------------------------------+
+ *                                                       v
+ *                             HELD --> TOMB: ended, but its index still stands in its queue --popped--> FREE
  *
- *          All changes of state are made by tq_job_become (core/life.c), whose table says which there are.
+ *          STARTING, PARKED: only jobs with a worker lock. FREE, or HELD from READY, by every end. HELD: a job that has
+ *          ended in its queue is being taken out of its slot, which becomes a TOMB, or READY again, filled with the job
+ *          that takes its place in line; some tens of instructions, for which who has popped the index waits.
+ *          All changes of state are made by tq_job_become (core/life.h), whose table says which there are.
  *
- * Who may write what. `word`: the owner by tq_job_become; anybody may set WATCHED by a CAS while the generation
- *          is the one that he knows. Everything else: the owner, that is the enqueuer until the job is pushed, the
- *          thread that started it while it runs. `enqueued` and `note` are atomic since others read them and
- *          then check the generation.
+ * Who may write what. `word`: who moves the job on, by tq_job_become; anybody may set WATCHED, STOP_ASKED or ABSORBED by a
+ *          CAS while the generation is the one that he knows. A job leaves SCHEDULED, and its due time and `turn` are
+ *          changed, only under its stripe (core/schedule.h); it leaves PARKED only under its key's bucket
+ *          (core/workerlock.h). Everything else: the owner, that is the enqueuer until the job is published, the
+ *          thread that started it while it is STARTING or RUNNING, who ended it by the transition. `enqueued` and
+ *          `cold` are atomic since others read them and then check the generation.
  */
 #ifndef TQ_CORE_JOB_H
 #define TQ_CORE_JOB_H
@@ -26,18 +38,36 @@
 enum tq_state {
     TQ_FREE, /* zero: as a slot comes from the slab */
     TQ_READY,
-    TQ_RUNNING
+    TQ_STARTING,
+    TQ_RUNNING,
+    TQ_SCHEDULED,
+    TQ_PARKED,
+    TQ_HELD,
+    TQ_TOMB,
+    TQ_STATES
 };
 
 #define TQ_STATE_MASK UINT64_C(0xff)
-#define TQ_WATCHED UINT64_C(0x100) /* somebody blocks in trq_wait for its end */
+#define TQ_WATCHED UINT64_C(0x100)       /* somebody blocks in trq_wait for its end */
+#define TQ_QUEUE_LOCKED UINT64_C(0x200)  /* it has a queue lock, held while it waits ... */
+#define TQ_FROM_START UINT64_C(0x400)    /* ... and also while it is scheduled */
+#define TQ_WORKER_LOCKED UINT64_C(0x800) /* it has a worker lock */
+#define TQ_ABSORBED UINT64_C(0x1000)   /* a duplicate was answered by it since it was last ready */
+#define TQ_STOP_ASKED UINT64_C(0x2000) /* cancelled while it was STARTING or RUNNING */
+#define TQ_WALL UINT64_C(0x4000)       /* scheduled: due by the wall clock */
+/* Tells the timer entry of now from older ones. */
+#define TQ_TURN UINT64_C(0x3f0000)
+enum { TQ_TURN_SHIFT = 16, TQ_ITEM_BITS = 26 };
+
+#define TQ_COLD_SIDE UINT32_C(0x80000000)
 
 enum { TQ_INLINE = 32, TQ_JOBS_SHIFT = 10 /* the slab's chunks have 1 << 10 jobs */ };
 
 struct tq_job {
     TQ_ON_LINE tq_a64 word;
-    tq_a64 enqueued; /* mono ns, shifted left by one; lowest bit: this job is timed */
-    tq_a32 note;     /* index + 1 of what few jobs need; 0: none */
+    tq_a64
+        enqueued; /* mono ns, shifted left by one; lowest bit: this job is timed. SCHEDULED: due, ns */
+    tq_a32 cold;     /* what few jobs need. 0: nothing; TQ_COLD_SIDE | side; else note index + 1 */
     uint32_t size;   /* of the inputs */
     uint16_t worker; /* number of the class */
     uint16_t queue;  /* number of the queue */
@@ -63,6 +93,24 @@ static inline uint32_t tq_word_generation(uint64_t word)
 static inline uint64_t tq_word(uint32_t generation, enum tq_state state)
 {
     return (uint64_t)generation << 32 | (uint64_t)state;
+}
+
+/* What a timer entry bears: slot and turn. */
+static inline uint32_t tq_item(uint32_t index, uint64_t word)
+{
+    return index | (uint32_t)((word & TQ_TURN) >> TQ_TURN_SHIFT) << TQ_ITEM_BITS;
+}
+static inline uint32_t tq_item_index(uint32_t item)
+{
+    return item & ((1u << TQ_ITEM_BITS) - 1);
+}
+static inline uint64_t tq_item_turn(uint32_t item)
+{
+    return (uint64_t)(item >> TQ_ITEM_BITS) << TQ_TURN_SHIFT;
+}
+static inline uint64_t tq_next_turn(uint64_t word)
+{
+    return (word & ~TQ_TURN) | ((word + (UINT64_C(1) << TQ_TURN_SHIFT)) & TQ_TURN);
 }
 
 #endif

@@ -7,26 +7,29 @@
 static bool attach(struct tq_local *local)
 {
     struct trq_engine *e = local->engine;
-    if (!tq_slab_attach(&e->jobs, &local->jobs))
-        return false;
-    if (!tq_slab_attach(&e->notes, &local->notes))
-        goto detach_jobs;
-    if (!tq_slab_attach(&e->segments, &local->segments.slab))
-        goto detach_notes;
-    if (!tq_slab_attach(&e->links, &local->segments.links))
-        goto detach_segments;
-    if (!tq_blocks_attach(&e->blocks, &local->blocks))
-        goto detach_links;
-    tq_fifo_cache_init(&local->segments);
-    return true;
-detach_links:
-    tq_slab_detach(&e->links, &local->segments.links);
-detach_segments:
-    tq_slab_detach(&e->segments, &local->segments.slab);
-detach_notes:
-    tq_slab_detach(&e->notes, &local->notes);
-detach_jobs:
-    tq_slab_detach(&e->jobs, &local->jobs);
+    struct {
+        struct tq_slab *slab;
+        struct tq_slab_cache *cache;
+    } const shares[] = {
+        {&e->jobs, &local->jobs},
+        {&e->notes, &local->notes},
+        {&e->segments, &local->segments.slab},
+        {&e->links, &local->segments.links},
+        {&e->sides, &local->sides},
+        {&e->queue_records, &local->queue_records},
+        {&e->worker_records, &local->worker_records},
+        {&e->house.chunks, &local->chunks},
+    };
+    size_t count = sizeof shares / sizeof *shares, made = 0;
+    while (made < count && tq_slab_attach(shares[made].slab, shares[made].cache))
+        made++;
+    if (made == count && tq_blocks_attach(&e->blocks, &local->blocks)) {
+        tq_fifo_cache_init(&local->segments);
+        tq_inbox_init(&local->inbox);
+        return true;
+    }
+    while (made--)
+        tq_slab_detach(shares[made].slab, shares[made].cache);
     return false;
 }
 
@@ -60,7 +63,8 @@ static struct tq_local *create(struct trq_engine *engine)
     void *older = tq_load(&engine->locals, relaxed);
     do
         tq_store(&local->older, older, relaxed);
-    while (!tq_cas(&engine->locals, &older, local, release, relaxed));
+    while (
+        !tq_cas(&engine->locals, &older, local, seq_cst, relaxed)); /* before B1 of sync/alarm.h */
     return local;
 too_many:
     tq_sub(&engine->locals_count, 1, relaxed);

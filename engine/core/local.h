@@ -15,6 +15,7 @@
 #include "engine/base/atomic.h"
 #include "engine/core/blocks.h"
 #include "engine/sync/fifo.h"
+#include "engine/sync/inbox.h"
 #include "engine/sync/slab.h"
 
 struct trq_engine;
@@ -26,7 +27,7 @@ struct tq_layout;
 struct tq_row;
 
 enum {
-    TQ_LOCALS_MAX = 4096, /* threads at one time */
+    TQ_LOCALS_MAX = 4097, /* threads at one time, and the engine's own for housekeeping */
     TQ_KNOWN = 32,
     TQ_NAMED = 32,
     TQ_TALLY_CHUNK = 32,
@@ -58,6 +59,10 @@ struct tq_local {
     struct tq_slab_cache notes;
     struct tq_fifo_cache segments;
     struct tq_blocks_cache blocks;
+    struct tq_slab_cache sides;
+    struct tq_slab_cache queue_records, worker_records;
+    struct tq_slab_cache chunks; /* of timers */
+    struct tq_inbox inbox;       /* timers on their way to the wheels */
 
     struct { /* classes by the address of their declaration, direct-mapped */
         const struct trq_worker *declared;
@@ -73,6 +78,7 @@ struct tq_local {
     tq_a64 refused_full;
     tq_a64 refused_input;
     tq_a64 wakeups;
+    tq_a64 scheduled; /* became so by this thread, less those that it took out: may be negative */
 
     ck_epoch_record_t epoch;
 

@@ -10,7 +10,7 @@ int trq_engine_fd(struct trq_engine *engine)
 {
     if (!engine || engine->thread_count)
         return TRQ_EINVAL;
-    return tq_is_forked(engine) ? TRQ_ESTOPPED : engine->fd;
+    return tq_is_forked(engine) ? TRQ_ESTOPPED : tq_house_fd(engine);
 }
 
 /* Awake: off the stack, so that enqueuers do not write the descriptor while we look anyway. Either we pop ourselves, or
@@ -27,6 +27,7 @@ static void get_up(struct trq_engine *e)
 static void lie_down(struct trq_engine *e)
 {
     tq_park_join(&e->park, 0, false);
+    tq_house_lie_down(e);
     if (tq_work_waits(e))
         tq_notify(e, NULL);
 }
@@ -39,8 +40,7 @@ static int run_ready(struct trq_engine *e, struct tq_thread *t, unsigned jobs_ma
         struct tq_taken taken;
         if (!tq_ready_take(view->ready, &t->local->segments, true, &taken))
             break;
-        tq_thread_run(e, t, &taken);
-        ran++;
+        ran += tq_thread_run(e, t, &taken);
         if (deadline != INT64_MAX && tq_clock_mono(&e->clock) >= deadline)
             break;
     }
@@ -65,6 +65,7 @@ int trq_engine_poll(struct trq_engine *engine, unsigned jobs_max, struct trq_spa
         int64_t deadline =
             at_most.ns > 0 ? tq_deadline(tq_clock_mono(&engine->clock), at_most.ns) : INT64_MAX;
         get_up(engine);
+        tq_house_round(engine, t->local);
         ran = run_ready(engine, t, jobs_max, deadline);
         lie_down(engine);
     }

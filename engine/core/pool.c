@@ -21,7 +21,7 @@ static bool take(struct tq_thread *t, bool thorough, struct tq_taken *taken)
     return tq_ready_take(view->ready, &t->local->segments, thorough, taken);
 }
 
-void tq_thread_run(struct trq_engine *engine, struct tq_thread *thread,
+bool tq_thread_run(struct trq_engine *engine, struct tq_thread *thread,
                    const struct tq_taken *taken)
 {
     if (TQ_LIKELY(taken->upcoming != TQ_NONE))
@@ -33,7 +33,7 @@ void tq_thread_run(struct trq_engine *engine, struct tq_thread *thread,
         if ((last || taken->wake) && tq_work_waits(engine))
             tq_notify(engine, thread->local);
     }
-    tq_run(engine, thread->local, thread, taken->item);
+    return tq_run(engine, thread->local, thread, taken);
 }
 
 static bool glance(struct tq_thread *t, int looks)

@@ -11,6 +11,7 @@
 #include "engine/core/engine.h"
 #include "engine/core/publish.h"
 #include "engine/core/inputs.h"
+#include "engine/core/space.h"
 #include "engine/core/view.h"
 
 enum { WEIGHT_DEFAULT = 100 };
@@ -22,7 +23,8 @@ int tq_registry_init(struct trq_engine *engine)
     ck_epoch_register(&engine->epoch, &r->writer, NULL);
     unsigned long seed = (unsigned long)engine->birth;
     if (!tq_names_init(&r->worker_names, &engine->memory, seed, &r->writer) ||
-        !tq_names_init(&r->queue_names, &engine->memory, seed, &r->writer))
+        !tq_names_init(&r->queue_names, &engine->memory, seed, &r->writer) ||
+        !tq_names_init(&r->space_names, &engine->memory, seed, &r->writer))
         return TRQ_ENOMEM;
     return tq_view_renew(engine) ? 0 : TRQ_ENOMEM;
 }
@@ -38,6 +40,8 @@ void tq_registry_fini(struct trq_engine *engine)
     struct tq_registry *r = &engine->registry;
     tq_names_fini(&r->worker_names);
     tq_names_fini(&r->queue_names);
+    tq_names_fini(&r->space_names);
+    tq_spaces_destroy(engine);
     /* No reader is left to wait for; in a forked child, one that looked something up at the fork would seem to be
      * there for ever. */
     ck_epoch_reclaim(&r->writer);
@@ -81,7 +85,9 @@ static bool same_worker(const struct trq_worker *a, const struct trq_worker *b)
         a->inputs == b->inputs || (a->inputs && b->inputs && tq_inputs_same(a->inputs, b->inputs));
     return inputs && same_text(a->name, b->name) && same_text(a->app, b->app) &&
            same_text(a->queue, b->queue) && a->perform == b->perform && a->needed == b->needed &&
-           a->state_size == b->state_size && a->state_drop == b->state_drop;
+           a->state_size == b->state_size && a->state_drop == b->state_drop &&
+           tq_lock_same(a->queue_lock, b->queue_lock) &&
+           tq_lock_same(a->worker_lock, b->worker_lock);
 }
 
 struct tq_class *tq_class_find(struct trq_engine *engine, struct tq_local *local,
@@ -276,6 +282,27 @@ static struct tq_class *plan_find_class(struct plan *p, const char *name)
     return NULL;
 }
 
+static int plan_locks(struct plan *p, struct tq_class *class, const struct trq_worker *w)
+{
+    struct tq_local *local = tq_local_of(p->engine);
+    int rc = 0;
+    if (!local)
+        return tq_error(p->error, TRQ_ENOMEM, "no memory for worker %.100s", w->name);
+    if (w->queue_lock) {
+        rc = tq_lock_make(p->engine, local, w->queue_lock, w->name, w->inputs, false, true,
+                          &class->queue_lock, p->error);
+        class->flags |= TQ_QUEUE_LOCKED;
+        if (class->queue_lock.scope == TRQ_FROM_SCHEDULING)
+            class->flags |= TQ_FROM_START;
+    }
+    if (rc == 0 && w->worker_lock) {
+        rc = tq_lock_make(p->engine, local, w->worker_lock, w->name, w->inputs, true, true,
+                          &class->worker_lock, p->error);
+        class->flags |= TQ_WORKER_LOCKED;
+    }
+    return rc;
+}
+
 static int plan_worker(struct plan *p, const struct trq_worker *w)
 {
     struct tq_registry *r = &p->engine->registry;
@@ -301,6 +328,12 @@ static int plan_worker(struct plan *p, const struct trq_worker *w)
     struct tq_layout *layout;
     rc = tq_layout_create(&p->engine->memory, w->name, w->inputs, &layout, p->error);
     if (rc < 0) {
+        tq_free(&p->engine->memory, class, sizeof *class);
+        return rc;
+    }
+    rc = plan_locks(p, class, w);
+    if (rc < 0) {
+        tq_layout_destroy(&p->engine->memory, layout);
         tq_free(&p->engine->memory, class, sizeof *class);
         return rc;
     }
@@ -359,18 +392,19 @@ static int commit(struct plan *p)
     uint32_t queues_before = tq_load(&r->queues_count, relaxed);
     bool changed = p->queues != queues_before;
     for (uint32_t i = 0; i < queues_before; i++)
-        changed |= p->weights[i] != r->queues[i]->weight;
+        changed |= p->weights[i] != tq_queue_weight(r->queues[i]);
     if (changed) {
         struct tq_view *view = tq_view_make(p->engine, p->queues, p->weights);
         if (!view)
             return tq_error(p->error, TRQ_ENOMEM, "no memory for the order of %u queues",
                             p->queues);
         for (uint32_t i = 0; i < p->queues; i++) {
-            r->queues[i]->weight = p->weights[i];
+            tq_store(&r->queues[i]->weight, (uint32_t)p->weights[i], relaxed);
             r->queues[i]->declared = p->declared[i];
         }
         tq_view_publish(p->engine, view);
     }
+    tq_spaces_settle(p->engine, true); /* before a job of theirs can be */
     for (uint32_t i = queues_before; i < p->queues; i++)
         tq_names_publish(&r->queues[i]->name);
     for (uint32_t i = tq_load(&r->classes_count, relaxed); i < p->classes; i++)
@@ -406,7 +440,7 @@ static int register_locked(struct trq_engine *engine, const struct trq_app *app,
     p->queues = p->named_queues = tq_load(&r->queues_count, relaxed);
     p->classes = p->named_classes = tq_load(&r->classes_count, relaxed);
     for (uint32_t i = 0; i < p->queues; i++) {
-        p->weights[i] = r->queues[i]->weight;
+        p->weights[i] = tq_queue_weight(r->queues[i]);
         p->declared[i] = r->queues[i]->declared;
     }
     int rc = make_plan(p);
@@ -414,8 +448,10 @@ static int register_locked(struct trq_engine *engine, const struct trq_app *app,
         rc = plan_names(p);
     if (rc == 0)
         rc = commit(p);
-    if (rc < 0)
+    if (rc < 0) {
         undo(p);
+        tq_spaces_settle(engine, false);
+    }
     tq_free(&engine->memory, p, sizeof *p);
     ck_epoch_poll(&r->writer);
     return rc;

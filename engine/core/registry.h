@@ -13,6 +13,7 @@
 #include <tresque/engine.h>
 
 #include "engine/core/local.h"
+#include "engine/core/lock.h"
 #include "engine/core/names.h"
 #include "engine/sync/fifo.h"
 #include "engine/sync/ready.h"
@@ -26,9 +27,11 @@ struct tq_queue {
     struct tq_name name; /* first: full name */
     struct tq_fifo fifo;
     uint32_t number;
-    int32_t weight;
+    tq_a32 weight; /* an int32_t */
+    tq_a32 paused; /* 0 or 1 */
+    tq_a32 tombs;  /* of its items, those that are none: ended, and not popped yet */
+    tq_a32 parked; /* of its jobs, those that wait for their worker lock */
     bool declared; /* its weight was given, not assumed */
-    bool paused;
     bool worked;
     char text[TQ_NAME_MAX + 1];
 };
@@ -43,6 +46,8 @@ struct tq_class {
     uint32_t number;
     uint32_t struct_size;
     uint32_t state_size;
+    uint64_t flags; /* of its jobs' words: which locks they have */
+    struct tq_lock queue_lock, worker_lock;
     tq_a64 shared[TQ_COUNTERS]; /* counts of threads that had no memory for their own */
     char app[TQ_NAME_MAX + 1];
     char text[TQ_NAME_MAX + 1];
@@ -63,12 +68,20 @@ struct tq_registry {
     pthread_mutex_t mutex;
     struct tq_names worker_names;
     struct tq_names queue_names;
+    struct tq_names space_names;
+    struct tq_space *spaces;
+    uint32_t spaces_count;
     ck_epoch_record_t writer;
     struct tq_queue *queues[TQ_QUEUES_MAX];
     struct tq_class *classes[TQ_CLASSES_MAX];
     tq_a32 queues_count;
     tq_a32 classes_count;
 };
+
+static inline int32_t tq_queue_weight(const struct tq_queue *queue)
+{
+    return (int32_t)tq_load(&queue->weight, relaxed);
+}
 
 /* tally: the thread's own of that class; NULL: it could not be had. */
 static inline void tq_class_count(struct tq_class *class, struct tq_tally *tally,

@@ -4,8 +4,13 @@
 
 #include "engine/base/error.h"
 #include "engine/core/engine.h"
-#include "engine/core/publish.h"
+#include "engine/core/key.h"
 #include "engine/core/life.h"
+#include "engine/core/publish.h"
+#include "engine/core/queuelock.h"
+#include "engine/core/schedule.h"
+#include "engine/core/space.h"
+#include "engine/core/workerlock.h"
 
 static size_t state_offset(const struct tq_class *class)
 {
@@ -27,31 +32,45 @@ void *tq_run_scratch(struct tq_local *local, const struct tq_class *class)
     return larger;
 }
 
-/* needed and perform. */
-static enum trq_end call_handler(struct trq_job *run)
+/* ---- the run's memory ------------------------------------------------------------------------------------- */
+
+/* Inputs not yet decoded, and the state zeroed. False: out of memory. */
+static inline bool open_memory(struct trq_job *run)
 {
     const struct tq_class *class = run->class;
     if (TQ_UNLIKELY(state_offset(class) + class->state_size > run->local->scratch_size) &&
         !tq_run_scratch(run->local, class))
-        return trq_fail(run, "no memory for the inputs and state of a run");
+        return false;
+    run->scratch = run->local->scratch;
     if (class->state_size) {
         run->has_state = true;
-        memset((char *)run->local->scratch + state_offset(class), 0, class->state_size);
+        memset((char *)run->scratch + state_offset(class), 0, class->state_size);
     }
-    enum trq_end end = TRQ_SKIP;
-    if (!class->needed || class->needed(run))
-        end = class->perform(run);
-    if (TQ_UNLIKELY((unsigned)end > TRQ_REQUEUED))
-        end = trq_fail(run, "the handler returned %d, which is no end", (int)end);
-    if (class->declared->state_drop)
-        class->declared->state_drop(trq_job_state(run), run);
-    return end;
+    return true;
+}
+
+static inline void close_state(struct trq_job *run)
+{
+    if (TQ_UNLIKELY(run->has_state && run->class->declared->state_drop))
+        run->class->declared->state_drop(trq_job_state(run), run);
+    run->has_state = false;
 }
 
 void *trq_job_state(struct trq_job *run)
 {
-    return run && run->has_state ? (char *)run->local->scratch + state_offset(run->class) : NULL;
+    return run && run->has_state ? (char *)run->scratch + state_offset(run->class) : NULL;
 }
+
+static const char no_memory[] = "no memory for the inputs and state of a run";
+
+static enum trq_end checked(struct trq_job *run, enum trq_end end)
+{
+    if (TQ_LIKELY((unsigned)end <= TRQ_REQUEUED))
+        return end;
+    return trq_fail(run, "the handler returned %d, which is no end", (int)end);
+}
+
+/* ---- how it ends ------------------------------------------------------------------------------------------- */
 
 static const enum tq_reason reason_of[] = {
     [TRQ_DONE] = TQ_ENDED_DONE,   [TRQ_SKIP] = TQ_ENDED_SKIPPED,
@@ -77,23 +96,121 @@ static void time_run(struct trq_job *run, struct tq_tally *tally, int64_t waited
     tq_hist_add(&timings->run, ran);
 }
 
-/* Behind what waits by now, with the same id. */
-static void requeue(struct trq_job *run, uint64_t enqueued)
+/* It was cancelled while it was this thread's, and is not to wait again. */
+static void end_cancelled(struct trq_job *run, enum tq_state from)
+{
+    struct tq_ended ended;
+    uint64_t old;
+    if (!tq_job_become(run->engine, run->job, from, TQ_ENDED_CANCELLED, &old))
+        return;
+    tq_job_end_take(&ended, run->index, TQ_ENDED_CANCELLED, old, run->job);
+    tq_ended_finish(run->engine, run->local, &ended);
+}
+
+/* With a queue lock to ask for; `front`: to its old place. */
+static void come_back(struct trq_job *run, enum tq_reason reason, uint64_t stamp, bool front)
 {
     struct trq_engine *e = run->engine;
-    bool timed = enqueued & 1;
-    int64_t now = timed ? tq_clock_mono(&e->clock) : tq_clock_coarse(&e->clock);
-    tq_store(&run->job->enqueued, (uint64_t)now << 1 | timed, relaxed);
-    uint32_t index = run->index;
-    struct tq_queue *queue = e->registry.queues[run->job->queue];
-    /* Before the job is ready again, so that nothing can fail then. */
-    bool room = tq_fifo_reserve(&e->segments, &run->local->segments, 1);
-    uint64_t word;
-    if (!tq_job_become(e, run->job, TQ_REQUEUED, &word))
+    struct tq_comeback c = {
+        .index = run->index,
+        .word = tq_load(&run->job->word, relaxed),
+        .reason = reason,
+        .front = front,
+        .stamp = stamp,
+    };
+    switch (tq_queue_lock_return(e, run->local, &c)) {
+    case TQ_MERGED:
+        tq_ended_finish(e, run->local, &c.ended);
+        break;
+    case TQ_RETURN_STOPPED:
+        tq_job_drop(e, run->local, run->index);
+        break;
+    case TQ_RETURNED:
+        if (reason == TQ_PUT_OFF) {
+            tq_count(&run->local->scheduled, 1);
+            tq_schedule_submit(e, run->local, run->index,
+                               tq_word_after(c.word, TQ_RUNNING, TQ_PUT_OFF), (int64_t)stamp);
+        } else {
+            tq_notify(e, run->local);
+        }
+        break;
+    case TQ_RETURN_LOST:
+        break;
+    }
+}
+
+/* There is no memory for a return: it ends as dropped. */
+static void drop(struct trq_job *run)
+{
+    uint64_t old;
+    if (tq_job_become(run->engine, run->job, TQ_RUNNING, TQ_REQUEUED, &old))
+        tq_job_drop(run->engine, run->local, run->index);
+}
+
+static bool credit(struct trq_job *run)
+{
+    uint32_t side = tq_cold_side(tq_load(&run->job->cold, relaxed));
+    return !(run->word & TQ_QUEUE_LOCKED) ||
+           tq_queue_lock_credit(run->engine, run->local, tq_side_at(run->engine, side));
+}
+
+/* Again, not before that time, with the same id. */
+static void put_off(struct trq_job *run, int64_t after)
+{
+    struct trq_engine *e = run->engine;
+    struct tq_job *job = run->job;
+    if (!credit(run) || !tq_timer_reserve(e, run->local, 1)) {
+        drop(run);
         return;
-    if (!room || tq_publish(e, run->local, queue, &index, 1) == 0)
-        tq_job_drop(e, run->local,
-                    index); /* the engine stops, or has no memory for a queue to grow */
+    }
+    int64_t now = tq_clock_boot(&e->clock), due = tq_deadline(now, after);
+    uint32_t side = tq_cold_side(tq_load(&job->cold, relaxed));
+    if (side != UINT32_MAX)
+        tq_side_at(e, side)->first = now; /* of this wait */
+    uint64_t word = tq_load(&job->word, relaxed);
+    while (!tq_cas(&job->word, &word, tq_next_turn(word) & ~TQ_WALL, acq_rel, relaxed))
+        ;
+    if (run->word & TQ_FROM_START) {
+        come_back(run, TQ_PUT_OFF, (uint64_t)due, false);
+        return;
+    }
+    tq_store(&job->enqueued, (uint64_t)due, relaxed);
+    if (!tq_job_become(e, job, TQ_RUNNING, TQ_PUT_OFF, &word))
+        return;
+    tq_count(&run->local->scheduled, 1);
+    tq_schedule_submit(e, run->local, run->index, tq_word_after(word, TQ_RUNNING, TQ_PUT_OFF), due);
+}
+
+/* Behind what waits by now, or later, with the same id. */
+static void requeue(struct trq_job *run)
+{
+    struct trq_engine *e = run->engine;
+    uint32_t index = run->index;
+    uint64_t word = tq_load(&run->job->word, relaxed);
+    if (word & TQ_STOP_ASKED) {
+        end_cancelled(run, TQ_RUNNING);
+        return;
+    }
+    if (run->requeue.ns > 0) {
+        put_off(run, run->requeue.ns);
+        return;
+    }
+    /* Before the job is ready again, so that nothing can fail then. */
+    if (!tq_fifo_reserve(&e->segments, &run->local->segments, 1) || !credit(run)) {
+        drop(run);
+        return;
+    }
+    uint64_t stamp = tq_stamp(e, run->local);
+    if (run->word & TQ_QUEUE_LOCKED) {
+        come_back(run, TQ_REQUEUED, stamp, false);
+        return;
+    }
+    struct tq_queue *queue = e->registry.queues[run->job->queue];
+    tq_store(&run->job->enqueued, stamp, relaxed);
+    if (!tq_job_become(e, run->job, TQ_RUNNING, TQ_REQUEUED, &word))
+        return;
+    if (tq_publish(e, run->local, queue, &index, 1) == 0)
+        tq_job_drop(e, run->local, index); /* the engine stops */
     else
         tq_notify(e, run->local);
 }
@@ -123,10 +240,10 @@ static void end_job(struct trq_job *run, enum trq_end end, int64_t waited, int64
     uint16_t begun = run->job->begun;
     uint16_t queue = run->job->queue;
     uint64_t old;
-    if (!tq_job_become(run->engine, run->job, reason_of[end], &old))
+    if (!tq_job_become(run->engine, run->job, TQ_RUNNING, reason_of[end], &old))
         return;
     uint32_t note = tq_job_release(run->engine, run->local, run->index);
-    if (TQ_LIKELY(!note && !(old & TQ_WATCHED)))
+    if (TQ_LIKELY(!note && !(old & TQ_WATCHED) && end == TRQ_DONE))
         return;
     struct trq_event event = {
         .queue = run->engine->registry.queues[queue]->text,
@@ -137,54 +254,306 @@ static void end_job(struct trq_job *run, enum trq_end end, int64_t waited, int64
     tell(run, end, &event, note, old);
 }
 
-void tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread *thread,
-            uint32_t index)
+/* ---- the worker lock's key ---------------------------------------------------------------------------------- */
+
+enum trq_end tq_run_ask(struct trq_job *run,
+                        enum trq_end (*function)(struct trq_job *job, struct trq_key *key),
+                        const struct tq_key_prefix *prefix, struct tq_digest *out_digest)
+{
+    struct trq_key key;
+    tq_key_begin(&key, prefix);
+    enum trq_end end = checked(run, function(run, &key));
+    if (end == TRQ_DONE)
+        *out_digest = tq_key_end(&key);
+    return end;
+}
+
+static struct tq_side *side_of(const struct trq_job *run)
+{
+    return tq_side_at(run->engine, tq_cold_side(tq_load(&run->job->cold, relaxed)));
+}
+
+static const struct tq_space *space_of(const struct trq_job *run)
+{
+    const struct tq_side *side = side_of(run);
+    return side->space ? side->space : run->class->worker_lock.space;
+}
+
+/* The function that has to be asked. NULL: the key is made of inputs. */
+static enum trq_end (*key_function(const struct trq_job *run))(struct trq_job *, struct trq_key *)
+{
+    const struct tq_side *side = side_of(run);
+    return side->space ? side->key : run->class->worker_lock.key;
+}
+
+/* A new state for it, if it is a function. */
+static enum trq_end ask_key(struct trq_job *run, struct tq_digest *out)
+{
+    enum trq_end (*function)(struct trq_job *, struct trq_key *) = key_function(run);
+    struct tq_side *side = side_of(run);
+    if (function) {
+        if (!open_memory(run))
+            return trq_fail(run, no_memory);
+        run->local->running = run;
+        enum trq_end end = tq_run_ask(run, function, &space_of(run)->worker_prefix, out);
+        run->local->running = NULL;
+        return end;
+    }
+    *out = side->space ? tq_side_digest(side->worker_key)
+                       : tq_lock_digest(&run->class->worker_lock, true, run->class->layout,
+                                        run->inputs, run->job->size);
+    return TRQ_DONE;
+}
+
+/* ---- one run -------------------------------------------------------------------------------------------------- */
+
+static inline void open_run(struct trq_job *run, struct trq_engine *engine, struct tq_local *local,
+                            uint32_t index, uint64_t word)
 {
     struct tq_job *job = tq_job_at(engine, index);
-    uint64_t word;
-    if (!tq_job_become(engine, job, TQ_STARTED, &word))
-        return;
-    struct trq_job run;
-    run.engine = engine;
-    run.local = local;
-    run.class = engine->registry.classes[job->worker];
-    run.job = job;
-    run.inputs = tq_blocks_at(&engine->blocks, job);
-    run.index = index;
-    run.word = word;
-    run.decoded = false;
-    run.has_state = false;
-    run.result_size = 0;
-    run.error.code = 0;
-    run.error.text[0] = '\0';
+    run->engine = engine;
+    run->local = local;
+    run->class = engine->registry.classes[job->worker];
+    run->job = job;
+    run->inputs = tq_blocks_at(&engine->blocks, job);
+    run->index = index;
+    run->word = word;
+    run->decoded = false;
+    run->has_state = false;
+    run->result_size = 0;
+    run->scratch = NULL;
+    run->requeue.ns = 0;
+    run->error.code = 0;
+    run->error.text[0] = '\0';
+}
 
+static inline void show(struct tq_thread *thread, const struct trq_job *run)
+{
+    tq_store(&thread->class, run->class->number, relaxed);
+    tq_store(&thread->running, (run->word >> 32) << 32 | run->index, release);
+}
+
+static inline void hide(struct tq_thread *thread)
+{
+    tq_store(&thread->running, UINT64_MAX, relaxed);
+}
+
+/* needed and perform. */
+static inline enum trq_end call_handler(struct trq_job *run)
+{
+    const struct tq_class *class = run->class;
+    enum trq_end end = TRQ_SKIP;
+    if (TQ_UNLIKELY(!run->scratch) && !open_memory(run))
+        return trq_fail(run, no_memory);
+    if (!class->needed || class->needed(run))
+        end = checked(run, class->perform(run));
+    return end;
+}
+
+/* It is RUNNING; its run is open. `end`: TRQ_DONE, or what the function of its worker lock said instead. */
+static inline void run_job(struct trq_job *run, struct tq_thread *thread, enum trq_end end)
+{
+    struct trq_engine *engine = run->engine;
+    struct tq_local *local = run->local;
+    struct tq_job *job = run->job;
     uint64_t enqueued = tq_load(&job->enqueued, relaxed);
     bool timed = enqueued & 1;
-    /* Most jobs do without a clock here. */
-    run.started = TQ_UNLIKELY(timed) ? tq_clock_mono(&engine->clock)
-                  : TQ_UNLIKELY(tq_load(&job->note, relaxed) || word & TQ_WATCHED)
-                      ? tq_clock_coarse(&engine->clock)
-                      : 0;
-    tq_store(&thread->class, job->worker, relaxed);
-    tq_store(&thread->running, (word >> 32) << 32 | index, release);
+    run->started =
+        TQ_UNLIKELY(timed) ? tq_clock_mono(&engine->clock) : tq_clock_coarse(&engine->clock);
+    tq_store(&thread->since, (uint64_t)run->started, relaxed);
+    show(thread, run);
+    if (TQ_UNLIKELY(run->word & TQ_QUEUE_LOCKED))
+        tq_queue_lock_leave(engine, local, job, run->index, tq_word_generation(run->word), job);
     if (TQ_LIKELY(job->begun < UINT16_MAX))
         job->begun++;
-    struct tq_tally *tally = tq_local_tally(local, run.class->number);
-    tq_class_count(run.class, tally, TQ_COUNT_started, 1);
-    local->running = &run;
-    enum trq_end end = call_handler(&run);
+    struct tq_tally *tally = tq_local_tally(local, run->class->number);
+    tq_class_count(run->class, tally, TQ_COUNT_started, 1);
+    local->running = run;
+    if (TQ_LIKELY(end == TRQ_DONE))
+        end = call_handler(run);
+    close_state(run);
     local->running = NULL;
-
-    int64_t waited = run.started ? run.started - (int64_t)(enqueued >> 1) : 0;
-    int64_t ran = timed ? tq_clock_mono(&engine->clock) - run.started : 0;
-    tq_class_count(run.class, tally, counter_of[end], 1);
+    if (TQ_UNLIKELY(run->word & TQ_WORKER_LOCKED)) {
+        uint32_t side = tq_cold_side(tq_load(&job->cold, relaxed));
+        if (tq_load(&tq_side_at(engine, side)->tie, relaxed) == TQ_HOLDS)
+            tq_worker_lock_release(engine, local, side);
+    }
+    int64_t waited = run->started - (int64_t)(enqueued >> 1);
+    int64_t ran = timed ? tq_clock_mono(&engine->clock) - run->started : 0;
+    tq_class_count(run->class, tally, counter_of[end], 1);
     if (end == TRQ_FAILED)
-        tq_class_count(run.class, tally, TQ_COUNT_failed, 1);
+        tq_class_count(run->class, tally, TQ_COUNT_failed, 1);
     if (timed && tally)
-        time_run(&run, tally, waited, ran);
+        time_run(run, tally, waited, ran);
     if (TQ_UNLIKELY(end == TRQ_REQUEUED))
-        requeue(&run, enqueued);
+        requeue(run);
     else
-        end_job(&run, end, waited, ran);
-    tq_store(&thread->running, UINT64_MAX, relaxed); /* not before its end was told */
+        end_job(run, end, waited, ran);
+    hide(thread); /* not before its end was told */
+}
+
+/* ---- with a worker lock --------------------------------------------------------------------------------------- */
+
+/* To its old place: it is RUNNING, and has not begun. */
+static void go_back(struct trq_job *run)
+{
+    struct trq_engine *e = run->engine;
+    struct tq_side *side = side_of(run);
+    struct tq_queue *queue = e->registry.queues[run->job->queue];
+    uint64_t word;
+    if (tq_load(&run->job->word, relaxed) & TQ_STOP_ASKED) {
+        end_cancelled(run, TQ_RUNNING);
+    } else if (!credit(run)) {
+        drop(run);
+    } else if (run->word & TQ_QUEUE_LOCKED) {
+        tq_queue_lock_leave(e, run->local, run->job, run->index, tq_word_generation(run->word),
+                            run->job);
+        come_back(run, TQ_REQUEUED, tq_load(&run->job->enqueued, relaxed), true);
+    } else {
+        uint32_t link = side->link, index = run->index;
+        uint64_t place = side->place;
+        side->link = TQ_NONE;
+        if (tq_job_become(e, run->job, TQ_RUNNING, TQ_REQUEUED, &word)) {
+            tq_fifo_put(&queue->fifo, &run->local->segments, link, place, index);
+            tq_publish_mark(e, queue);
+            tq_notify(e, run->local);
+        }
+    }
+}
+
+/* It runs, perhaps with a key, but since its function looked something up a duplicate was answered, whose caller has
+ * perhaps changed just that. So it is asked again: no more duplicates are answered by now. If the answer asks for another
+ * key than that which it holds, the job goes back to its place. False: it did. */
+static bool ask_again(struct trq_job *run, struct tq_digest held, enum trq_end *end)
+{
+    struct tq_digest digest;
+    uint32_t at = tq_cold_side(tq_load(&run->job->cold, relaxed));
+    bool holds = tq_load(&tq_side_at(run->engine, at)->tie, relaxed) == TQ_HOLDS;
+    close_state(run);
+    run->decoded = false; /* in the same memory */
+    *end = ask_key(run, &digest);
+    if (*end != TRQ_DONE || (holds && tq_digest_same(digest, held)))
+        return true;
+    close_state(run);
+    if (holds)
+        tq_worker_lock_release(run->engine, run->local, at);
+    go_back(run);
+    return false;
+}
+
+/* STARTING, until it holds its key, or waits for it, or its function has said how it ends. False: it waits. */
+static bool take_key(struct trq_job *run, struct tq_digest *digest, enum trq_end *end)
+{
+    struct trq_engine *e = run->engine;
+    uint32_t side = tq_cold_side(tq_load(&run->job->cold, relaxed));
+    for (;;) {
+        *end = ask_key(run, digest);
+        if (*end != TRQ_DONE) {
+            tq_worker_lock_decline(e, run->local, side);
+            return true;
+        }
+        uint32_t limit = tq_load(&space_of(run)->limit, relaxed);
+        if (tq_worker_lock_take(e, run->local, side, *digest, limit, tq_clock_coarse(&e->clock)))
+            return true;
+        /* While the job is still ours. */
+        close_state(run);
+        switch (tq_worker_lock_lie_down(e, run->local, side)) {
+        case TQ_LIES:
+            return false;
+        case TQ_CALLED: /* the key has become free meanwhile */
+            break;
+        case TQ_CALLED_OFF:
+            return true; /* cancelled: seen below */
+        }
+    }
+}
+
+/* It stood in the front of its queue, and does not need the link again. */
+static inline void free_link(struct trq_engine *e, struct tq_local *local,
+                             const struct tq_taken *taken)
+{
+    if (TQ_UNLIKELY(taken->link != TQ_NONE))
+        tq_fifo_link_free(&e->links, &local->segments, taken->link);
+}
+
+/* False: nothing was run. */
+static bool run_locked(struct trq_job *run, struct tq_thread *thread, const struct tq_taken *taken)
+{
+    struct trq_engine *e = run->engine;
+    uint32_t at = tq_cold_side(tq_load(&run->job->cold, relaxed));
+    struct tq_side *side = tq_side_at(e, at);
+    struct tq_digest digest = {0, 0};
+    enum trq_end end;
+    uint64_t word;
+    side->place = taken->place;
+    if (side->link == TQ_NONE)
+        side->link = taken->link; /* it was put with it */
+    else
+        free_link(e, run->local, taken);
+    struct tq_tally *tally = tq_local_tally(run->local, run->class->number);
+    struct tq_class *class = run->class;
+    tq_store(&thread->since, (uint64_t)tq_clock_coarse(&e->clock), relaxed);
+    show(thread, run);
+    if (!take_key(run, &digest, &end)) {
+        hide(thread);
+        tq_class_count(class, tally, TQ_COUNT_parked, 1);
+        return false;
+    }
+    bool ran = false;
+    if (!tq_job_become_unless(run->job, TQ_STARTING, TQ_STARTED, TQ_STOP_ASKED, &word)) {
+        close_state(run);
+        if (tq_load(&side->tie, relaxed) == TQ_HOLDS)
+            tq_worker_lock_release(e, run->local, at);
+        end_cancelled(run, TQ_STARTING);
+    } else if (word & TQ_ABSORBED && key_function(run) && !ask_again(run, digest, &end)) {
+        /* it has gone back */
+    } else {
+        run_job(run, thread, end);
+        ran = true;
+    }
+    hide(thread);
+    return ran;
+}
+
+/* It was not simply READY. False: there is nothing to run. */
+static bool start_other(struct trq_engine *e, struct tq_local *local, uint32_t index,
+                        uint64_t *out_word)
+{
+    struct tq_job *job = tq_job_at(e, index);
+    for (;;) {
+        switch (tq_job_settled(job)) {
+        case TQ_READY: /* another job may have been put into the slot meanwhile: with a lock or without */
+            *out_word = tq_load(&job->word, acquire);
+            if (tq_word_state(*out_word) == TQ_READY &&
+                tq_job_become_if(job, *out_word & TQ_WORKER_LOCKED ? TQ_ASKS_KEY : TQ_STARTED,
+                                 out_word))
+                return true;
+            break;
+        case TQ_TOMB:
+            tq_job_bury(e, local, index);
+            return false;
+        default:
+            tq_add(&e->lost_races, 1, relaxed);
+            return false;
+        }
+    }
+}
+
+bool tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread *thread,
+            const struct tq_taken *taken)
+{
+    struct tq_job *job = tq_job_at(engine, taken->item);
+    struct trq_job run;
+    uint64_t word;
+    if (TQ_UNLIKELY(!tq_job_become_unless(job, TQ_READY, TQ_STARTED, TQ_WORKER_LOCKED, &word) &&
+                    !start_other(engine, local, taken->item, &word))) {
+        free_link(engine, local, taken);
+        return false;
+    }
+    open_run(&run, engine, local, taken->item, word);
+    if (TQ_UNLIKELY(word & TQ_WORKER_LOCKED))
+        return run_locked(&run, thread, taken);
+    free_link(engine, local, taken);
+    run_job(&run, thread, TRQ_DONE);
+    return true;
 }

@@ -12,7 +12,10 @@
 struct trq_engine;
 struct tq_local;
 struct tq_class;
+struct tq_digest;
 struct tq_job;
+struct tq_key_prefix;
+struct tq_taken;
 struct tq_thread;
 
 /* On the stack of the thread that runs it. */
@@ -24,17 +27,25 @@ struct trq_job {
     const unsigned char *inputs;
     uint32_t index;
     uint64_t word;
-    bool decoded; /* the struct form is made */
+    bool decoded; /* the struct form is made, in scratch */
     bool has_state;
     uint16_t result_size;
-    int64_t started; /* mono ns; 0: not read */
+    void *scratch;           /* where the struct form goes, and the state behind it */
+    int64_t started;         /* mono ns */
+    struct trq_span requeue; /* after that time; 0: at once */
     unsigned char result[TRQ_RESULT_MAX];
     struct trq_error error;
 };
 
-/* Run the job of that slot, which has just been taken from its queue. */
-void tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread *thread,
-            uint32_t index);
+/* Run the job that has just been taken from its queue. False: nothing was run, since it has ended meanwhile, or waits for
+ * its worker lock now. */
+bool tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread *thread,
+            const struct tq_taken *taken);
+
+/* Ask a lock's function for the key, on whatever thread. Anything but TRQ_DONE: run->error. */
+enum trq_end tq_run_ask(struct trq_job *run,
+                        enum trq_end (*function)(struct trq_job *job, struct trq_key *key),
+                        const struct tq_key_prefix *prefix, struct tq_digest *out_digest);
 
 /* The run's memory: first the inputs as a struct, then the state. NULL: out of memory. */
 void *tq_run_scratch(struct tq_local *local, const struct tq_class *class);

@@ -3,6 +3,7 @@
 
 #include "engine/base/sized.h"
 #include "engine/core/engine.h"
+#include "engine/core/schedule.h"
 #include "engine/core/view.h"
 
 static void add_tally(const struct tq_tally *tally, struct trq_worker_stats *out,
@@ -101,9 +102,15 @@ int trq_stats_queue(struct trq_engine *engine, const char *queue, struct trq_que
     if (!q)
         return TRQ_EUNKNOWN;
     pthread_mutex_lock(&engine->registry.mutex);
-    struct trq_queue_stats stats = {.weight = q->weight, .paused = q->paused, .worked = q->worked};
+    struct trq_queue_stats stats = {
+        .weight = tq_queue_weight(q),
+        .paused = tq_load(&q->paused, relaxed),
+        .worked = q->worked,
+    };
     pthread_mutex_unlock(&engine->registry.mutex);
-    stats.depth = tq_fifo_depth(&q->fifo);
+    uint64_t items = tq_fifo_depth(&q->fifo), tombs = tq_load(&q->tombs, relaxed);
+    stats.depth = items > tombs ? items - tombs : 0;
+    stats.parked = tq_load(&q->parked, relaxed);
     stats.oldest.ns = oldest(engine, &q->fifo);
     tq_sized_write(out, &stats, sizeof stats);
     return TRQ_OK;
@@ -139,7 +146,8 @@ int trq_stats_engine(struct trq_engine *engine, struct trq_engine_stats *out)
         return rc;
     struct trq_engine_stats stats = {.threads = (uint32_t)engine->thread_count};
     stats.asleep = tq_load(&engine->idle, relaxed);
-    uint64_t ended = all.done + all.skipped + all.discarded + all.dead + all.dropped;
+    uint64_t ended = all.done + all.skipped + all.discarded + all.dead + all.dropped +
+                     all.cancelled + all.replaced + all.merged;
     stats.jobs = all.enqueued > ended ? all.enqueued - ended : 0;
     const struct tq_local *local = tq_load(&engine->locals, acquire);
     for (; local; local = tq_load(&local->older, relaxed)) {
@@ -147,6 +155,11 @@ int trq_stats_engine(struct trq_engine *engine, struct trq_engine_stats *out)
         stats.refused_input += tq_load(&local->refused_input, relaxed);
         stats.wakeups += tq_load(&local->wakeups, relaxed);
     }
+    stats.scheduled = tq_schedule_count(engine);
+    for (uint32_t i = 0; i < tq_load(&engine->registry.queues_count, acquire); i++)
+        stats.parked += tq_load(&engine->registry.queues[i]->parked, relaxed);
+    stats.lost_races = tq_load(&engine->lost_races, relaxed);
+    stats.stale_releases = tq_load(&engine->stale_releases, relaxed);
     tq_sized_write(out, &stats, sizeof stats);
     return TRQ_OK;
 }

@@ -78,6 +78,20 @@ static void drop_waiting(struct trq_engine *e, struct tq_local *local)
     }
 }
 
+/* What waits for a time or for a lock. */
+static void drop_others(struct trq_engine *e, struct tq_local *local)
+{
+    uint32_t carved = tq_load(&e->jobs.carved, acquire);
+    for (uint32_t i = 0; i < carved; i++) {
+        uint64_t word = tq_load(&tq_job_at(e, i)->word, seq_cst);
+        struct tq_ended ended;
+        if ((tq_word_state(word) == TQ_SCHEDULED || tq_word_state(word) == TQ_PARKED) &&
+            tq_job_end_waiting(e, local, i, tq_word_generation(word), TQ_ENDED_DROPPED, &ended,
+                               &word))
+            tq_ended_finish(e, local, &ended);
+    }
+}
+
 static bool threads_have_ended(struct trq_engine *e)
 {
     return tq_load(&e->alive, acquire) == 0 && tq_load(&e->polling, acquire) == 0;
@@ -152,8 +166,12 @@ int trq_engine_stop(struct trq_engine *engine, struct trq_span at_most, struct t
         return TRQ_ENOMEM;
     static const struct tq_clock system = {0};
     close_gate(engine);
+    pthread_mutex_lock(&engine->stopping);
+    tq_house_stop(engine); /* its thread ends at once: it has seen the gate closed, or is woken */
+    pthread_mutex_unlock(&engine->stopping);
     bool ended = wait_for_threads(engine, tq_deadline(tq_clock_mono(&system), at_most.ns));
     pthread_mutex_lock(&engine->stopping);
+    drop_others(engine, local); /* first: it may bring invited ones back to their queues */
     drop_waiting(engine, local);
     left.dropped = tq_load(&engine->dropped, acquire);
     if (ended)

@@ -5,6 +5,7 @@
 
 #include "engine/base/error.h"
 #include "engine/core/publish.h"
+#include "engine/core/workerlock.h"
 
 struct place {
     int32_t weight;
@@ -39,7 +40,7 @@ static bool fill(struct trq_engine *engine, struct tq_view *view, struct place *
     if (!view->ready)
         return false;
     for (uint32_t rank = 0; rank < view->count; rank++)
-        if (view->by_rank[rank]->worked && !view->by_rank[rank]->paused)
+        if (view->by_rank[rank]->worked && !tq_load(&view->by_rank[rank]->paused, relaxed))
             tq_ready_open(view->ready, rank, true);
     return true;
 }
@@ -115,10 +116,12 @@ static int set_paused(struct trq_engine *engine, const char *name, bool paused,
     if (!queue)
         return tq_queue_unknown(engine, name, error);
     pthread_mutex_lock(&engine->registry.mutex);
-    queue->paused = paused;
+    tq_store(&queue->paused, paused, seq_cst); /* before the review, which must see it */
     struct tq_view *view = tq_view_now(engine);
     tq_ready_open(view->ready, view->rank_of[queue->number], queue->worked && !paused);
     pthread_mutex_unlock(&engine->registry.mutex);
+    /* Waiters of this queue may be passed over now, or may be invited. */
+    tq_worker_locks_review(engine, local);
     if (!paused)
         tq_notify(engine, local);
     return TRQ_OK;

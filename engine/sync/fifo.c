@@ -609,8 +609,14 @@ uint32_t tq_fifo_peek(const struct tq_fifo *fifo)
 
 enum { FIND_LINKS = 64, FIND_TRIES = 16 };
 
+static bool is_dead(const struct tq_sweeper *dead, uint32_t item)
+{
+    return dead && dead->is_tomb(dead->context, item);
+}
+
 /* So many links at a time, since others wait for the mutex. */
-static bool find_in_front(struct tq_fifo *fifo, uint32_t item, uint64_t *out_count)
+static bool find_in_front(struct tq_fifo *fifo, uint32_t item, const struct tq_sweeper *dead,
+                          uint64_t *out_count)
 {
     struct tq_front *front = &fifo->front;
     uint32_t at = TQ_NONE, life = 0;
@@ -624,7 +630,7 @@ static bool find_in_front(struct tq_fifo *fifo, uint32_t item, uint64_t *out_cou
         }
         for (int i = 0; i < FIND_LINKS && at != TQ_NONE && !found; i++) {
             found = tq_link_at(front, at)->item == item;
-            *out_count += !found;
+            *out_count += !found && !is_dead(dead, tq_link_at(front, at)->item);
             at = tq_link_at(front, at)->next;
         }
         if (at != TQ_NONE)
@@ -652,7 +658,7 @@ enum find { FOUND, ABSENT, LOST };
 
 /* In the segment of `at`, which becomes the next one. */
 static enum find find_in_segment(const struct tq_fifo *fifo, uint64_t *at, uint32_t item,
-                                 uint64_t *count)
+                                 const struct tq_sweeper *dead, uint64_t *count)
 {
     const struct tq_segment *s = segment_at(fifo, low_of(*at));
     uint32_t g = generation_of(*at);
@@ -664,7 +670,7 @@ static enum find find_in_segment(const struct tq_fifo *fifo, uint64_t *at, uint3
             continue;
         if (low_of(cell) == item + 1)
             return FOUND;
-        ++*count;
+        *count += !is_dead(dead, low_of(cell) - 1);
     }
     uint64_t next = tq_load(&s->next, acquire);
     if (generation_of(deq) != g || generation_of(next) != g)
@@ -678,7 +684,8 @@ static enum find find_in_segment(const struct tq_fifo *fifo, uint64_t *at, uint3
     return is_in_queue(fifo, place) ? ABSENT : LOST;
 }
 
-static bool find_in_segments(const struct tq_fifo *fifo, uint32_t item, uint64_t *out_count)
+static bool find_in_segments(const struct tq_fifo *fifo, uint32_t item,
+                             const struct tq_sweeper *dead, uint64_t *out_count)
 {
     for (int tries = 0; tries < FIND_TRIES; tries++) {
         uint64_t at = tq_load(&fifo->head, acquire), last;
@@ -686,7 +693,7 @@ static bool find_in_segments(const struct tq_fifo *fifo, uint32_t item, uint64_t
         *out_count = 0;
         do {
             last = at;
-            r = find_in_segment(fifo, &at, item, out_count);
+            r = find_in_segment(fifo, &at, item, dead, out_count);
         } while (r == ABSENT && at != last);
         if (r != LOST)
             return r == FOUND;
@@ -694,15 +701,16 @@ static bool find_in_segments(const struct tq_fifo *fifo, uint32_t item, uint64_t
     return false;
 }
 
-bool tq_fifo_find(struct tq_fifo *fifo, uint32_t item, uint64_t *out_ahead)
+bool tq_fifo_find(struct tq_fifo *fifo, uint32_t item, const struct tq_sweeper *dead,
+                  uint64_t *out_ahead)
 {
     uint64_t front = 0, segments = 0;
     /* A sweep may have moved it from here to there between the two looks: then it is there at the second. */
     for (int tries = 0; tries < 2; tries++)
-        if (find_in_front(fifo, item, &front)) {
+        if (find_in_front(fifo, item, dead, &front)) {
             *out_ahead = front;
             return true;
-        } else if (find_in_segments(fifo, item, &segments)) {
+        } else if (find_in_segments(fifo, item, dead, &segments)) {
             *out_ahead = front + segments;
             return true;
         }

@@ -287,9 +287,11 @@ uint64_t tq_fifo_depth(const struct tq_fifo *fifo);
 /* The first item, which may be gone already; TQ_NONE: empty. */
 uint32_t tq_fifo_peek(const struct tq_fifo *fifo);
 
-/* *out_ahead: how many items stand before that one, give or take what moves meanwhile. A walk through the queue, for a
+/* *out_ahead: how many items stand before that one, but for those that `dead` (or NULL) knows as tombs, and give or take
+ * what moves meanwhile. A walk through the queue, for a
  * diagnosis. False: it is not there, or it moved while we looked. May wait for the mutex. */
-bool tq_fifo_find(struct tq_fifo *fifo, uint32_t item, uint64_t *out_ahead);
+bool tq_fifo_find(struct tq_fifo *fifo, uint32_t item, const struct tq_sweeper *dead,
+                  uint64_t *out_ahead);
 
 /* The first segment is used up and another one follows: peek sees nothing, pop may find something. */
 bool tq_fifo_at_end(const struct tq_fifo *fifo);

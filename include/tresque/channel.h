@@ -17,7 +17,10 @@ struct trq_channel;
     X(TRQ_WAS_SKIPPED, "skipped")     /* needed said no, or the handler: a success */              \
     X(TRQ_WAS_DISCARDED, "discarded") /* the handler said: never again */                          \
     X(TRQ_WAS_DEAD, "dead")           /* it failed */                                              \
-    X(TRQ_WAS_DROPPED, "dropped")     /* it waited when the engine stopped */
+    X(TRQ_WAS_DROPPED, "dropped")     /* it waited when the engine stopped */                      \
+    X(TRQ_WAS_CANCELLED, "cancelled") /* trq_cancel, before it ran */                              \
+    X(TRQ_WAS_REPLACED, "replaced")   /* queue lock: a newer job took its place: event.other */    \
+    X(TRQ_WAS_MERGED, "merged")       /* queue lock: it came back to wait, and event.other waited */
 
 enum trq_outcome {
 #define TRQ_OUTCOME_ENUM_(name, word) name,
@@ -37,6 +40,7 @@ struct trq_event {
     uint16_t result_size;
     struct trq_span
         waited; /* enqueued or requeued -> last start; within the coarse clock unless timed */
+    struct trq_job_id other; /* replaced: by this one; merged: into this one; else {0, 0} */
     struct trq_span ran; /* the last run; 0 if this job was not timed (trq_config.sample_every) */
     /* What trq_job_set_result was given; of a dead or discarded job the beginning of its error text,
      * not terminated. */

@@ -14,6 +14,15 @@ struct trq_opts {
     uint32_t size;
     bool wake_later;   /* wake nobody: trq_wake at the end of the loop's round does */
     const char *queue; /* NULL: the worker's; short: of the worker's application; full: any */
+    /* Not before then; the past means now. `at` follows the wall clock through its steps; `in` counts elapsed time, a
+     * suspended machine's too. One of the two. */
+    struct trq_wall at;
+    struct trq_span in;
+    /* This job's own, instead of its worker's; and what happens if one waits with that key. */
+    const struct trq_lock *queue_lock;
+    const struct trq_lock *worker_lock;
+    enum trq_on_conflict on_conflict;
+    int *out_codes;              /* of several jobs: what became of each; or NULL */
     struct trq_channel *channel; /* tell the end there ... */
     /* ... and/or here: on the thread that ended the job. Must be quick and must not block; error is NULL
      * unless the job is dead or was discarded, and then its text counts. Both pointers die with the call. */

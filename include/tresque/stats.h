@@ -10,8 +10,8 @@ extern "C" {
 
 struct trq_engine;
 
-/* X(name, sentence): one list gives the struct, the names and the docs. All count jobs, since the engine was
- * created. enqueued == done + skipped + discarded + dead + dropped + what waits or runs. */
+/* X(name, sentence): one list gives the struct, the names and the docs. All since the engine was created.
+ * enqueued == done + skipped + discarded + dead + dropped + cancelled + replaced + merged + what waits or runs. */
 #define TRQ_COUNTERS(X)                                                                            \
     X(enqueued, "jobs accepted")                                                                   \
     X(started, "runs begun")                                                                       \
@@ -21,7 +21,13 @@ struct trq_engine;
     X(discarded, "jobs that a handler gave up for good")                                           \
     X(requeued, "runs that asked to run again")                                                    \
     X(dead, "jobs that ended by failure")                                                          \
-    X(dropped, "jobs that waited when the engine stopped")
+    X(dropped, "jobs that waited when the engine stopped")                                         \
+    X(cancelled, "jobs that were cancelled before they ran")                                       \
+    X(replaced, "jobs whose place a newer one with their queue lock took")                         \
+    X(merged, "jobs that came back to wait where another waited with their queue lock")            \
+    X(duplicates, "calls that found a job waiting with their queue lock")                          \
+    X(debounced, "of these: calls that moved the due time of that job")                            \
+    X(parked, "starts that had to wait for their worker lock")
 
 /* Of a log-linear histogram: a value is at most 1/16 above what was measured; max is exact. */
 struct trq_summary {
@@ -50,7 +56,8 @@ struct trq_queue_stats {
     int32_t weight;
     bool paused;
     bool worked;            /* by this engine: trq_config.queues */
-    uint64_t depth;         /* jobs that wait; close to it while others enqueue and take */
+    uint64_t depth;         /* jobs that are ready; close to it while others enqueue and take */
+    uint64_t parked;        /* jobs of this queue that wait for their worker lock */
     struct trq_span oldest; /* age of the first in line; 0 if empty */
 };
 TRQ_API int trq_stats_queue(struct trq_engine *engine, const char *queue,
@@ -66,10 +73,14 @@ struct trq_engine_stats {
     uint32_t threads;
     uint32_t asleep; /* of them */
     uint32_t reserved;
-    uint64_t jobs;          /* waiting and running now */
-    uint64_t refused_full;  /* calls answered TRQ_EFULL */
-    uint64_t refused_input; /* calls answered TRQ_EINPUT */
-    uint64_t wakeups;       /* of sleeping threads */
+    uint64_t jobs;           /* waiting and running now */
+    uint64_t scheduled;      /* of them: not due yet */
+    uint64_t parked;         /* of them: waiting for their worker lock */
+    uint64_t refused_full;   /* calls answered TRQ_EFULL */
+    uint64_t refused_input;  /* calls answered TRQ_EINPUT */
+    uint64_t wakeups;        /* of sleeping threads */
+    uint64_t lost_races;     /* second ends of a job that came too late: nothing happened */
+    uint64_t stale_releases; /* of worker locks, by who did not hold them: nothing happened */
 };
 TRQ_API int trq_stats_engine(struct trq_engine *engine, struct trq_engine_stats *out);
 

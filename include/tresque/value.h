@@ -31,7 +31,11 @@ extern "C" {
 /* X(name, number, sentence). Each negative code asks another action of the caller. */
 #define TRQ_CODES(X)                                                                               \
     X(TRQ_OK, 0, "it happened")                                                                    \
-    X(TRQ_GONE, 3, "the job has ended already: nothing to do")                                     \
+    X(TRQ_DUPLICATE, 1, "a job with that queue lock waits already: nothing was queued")            \
+    X(TRQ_REPLACED, 2, "queued; the job that waited with that queue lock has ended as replaced")   \
+    X(TRQ_GONE, 3, "the job has ended already, or is past that: nothing to do")                    \
+    X(TRQ_DEBOUNCED, 4, "a job with that queue lock is scheduled: it is due later now")            \
+    X(TRQ_ASKED, 5, "the job runs: it has been asked to stop")                                     \
     X(TRQ_EINPUT, -1, "an input is missing, of the wrong type or too big: mend the call")          \
     X(TRQ_EUNKNOWN, -2, "no such worker or queue: mend the name or the registration")              \
     X(TRQ_EFULL, -3, "the engine or the channel is full: shed load, or try again later")           \
@@ -102,6 +106,24 @@ TRQ_INLINE struct trq_span trq_minutes(int64_t n) { return trq_units_(n, INT64_C
 TRQ_INLINE struct trq_span trq_hours(int64_t n) { return trq_units_(n, INT64_C(3600000000000)); }
 /* As long as it takes: some 292 years. */
 TRQ_INLINE struct trq_span trq_forever(void) { return trq_ns(INT64_MAX); }
+/* Seconds since 1970, as time() has them. */
+TRQ_INLINE struct trq_wall trq_wall_seconds(int64_t n)
+{
+    struct trq_wall w;
+    w.ns = trq_seconds(n).ns;
+    return w;
+}
+/* So much later; at the end of all times it stays there. */
+TRQ_INLINE struct trq_wall trq_wall_add(struct trq_wall w, struct trq_span s)
+{
+    if (s.ns > 0 && w.ns > INT64_MAX - s.ns)
+        w.ns = INT64_MAX;
+    else if (s.ns < 0 && w.ns < INT64_MIN - s.ns)
+        w.ns = INT64_MIN;
+    else
+        w.ns += s.ns;
+    return w;
+}
 
 /* ---- strings ---------------------------------------------------------------------------------- */
 

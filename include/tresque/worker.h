@@ -45,6 +45,8 @@ struct trq_inputs {
  *     hard_defaults()                    every optional at its default, the rest zero or absent
  *     hard_get(job)                      the running job's inputs; they die with the run
  *     hard_enqueue(engine, &in, opts, out_id)
+ *     hard_enqueue_in(engine, trq_hours(24), &in, out_id)
+ *     hard_enqueue_at(engine, wall, &in, out_id)
  *     hard_enqueue_many(engine, ins, count, opts, out_ids)
  *     extern const struct trq_worker hard;  to be defined once, in a source file
  *
@@ -100,6 +102,20 @@ struct trq_inputs {
     {                                                                                              \
         return trq_enqueue_struct(engine, &W, &W##_inputs, in, opts, out_id);                      \
     }                                                                                              \
+    TRQ_MUST_USE TRQ_INLINE int W##_enqueue_in(struct trq_engine *engine, struct trq_span after,   \
+                                               const struct W##_in *in, struct trq_job_id *out_id) \
+    {                                                                                              \
+        struct trq_opts opts = trq_opts_init();                                                    \
+        opts.in = after;                                                                           \
+        return trq_enqueue_struct(engine, &W, &W##_inputs, in, &opts, out_id);                     \
+    }                                                                                              \
+    TRQ_MUST_USE TRQ_INLINE int W##_enqueue_at(struct trq_engine *engine, struct trq_wall when,    \
+                                               const struct W##_in *in, struct trq_job_id *out_id) \
+    {                                                                                              \
+        struct trq_opts opts = trq_opts_init();                                                    \
+        opts.at = when;                                                                            \
+        return trq_enqueue_struct(engine, &W, &W##_inputs, in, &opts, out_id);                     \
+    }                                                                                              \
     TRQ_MUST_USE TRQ_INLINE int W##_enqueue_many(                                                  \
         struct trq_engine *engine, const struct W##_in *ins, size_t count,                         \
         const struct trq_opts *opts, struct trq_job_id *out_ids)                                   \
@@ -125,8 +141,68 @@ enum trq_end {
 TRQ_API enum trq_end trq_fail(struct trq_job *job, const char *format, ...) TRQ_PRINTF(2, 3);
 /* Not a failure of the attempt but of the job: it must never run again. Ends as TRQ_WAS_DISCARDED. */
 TRQ_API enum trq_end trq_discard(struct trq_job *job, const char *format, ...) TRQ_PRINTF(2, 3);
-/* Run again with the same inputs, behind what waits in its queue by now. Not a failure; same id. */
+/* Run again with the same inputs, behind what waits in its queue by now. Not a failure; same id. A queue lock is
+ * asked for anew: if another job waits with it, this one ends as TRQ_WAS_MERGED. */
 TRQ_API enum trq_end trq_requeue(struct trq_job *job);
+/* The same, not before that time has passed. */
+TRQ_API enum trq_end trq_requeue_in(struct trq_job *job, struct trq_span after);
+
+/* ---- locks ---------------------------------------------------------------------------------------- */
+
+/* A lock key under construction: typed and length-prefixed, so that no two lists of parts meet; of any size. A key
+ * without parts is a key. */
+struct trq_key;
+TRQ_API void trq_key_bool(struct trq_key *key, bool value);
+TRQ_API void trq_key_i64(struct trq_key *key, int64_t value);
+TRQ_API void trq_key_f64(struct trq_key *key, double value);
+TRQ_API void trq_key_str(struct trq_key *key, struct trq_str value);
+TRQ_API void trq_key_input(struct trq_key *key, const struct trq_job *job, const char *name);
+
+/* A job meets one that waits with its queue lock. */
+enum trq_on_conflict {
+    TRQ_AS_DECLARED, /* in trq_opts: as the lock says; in a lock: TRQ_KEEP */
+    TRQ_KEEP,        /* the one that waits stays; TRQ_DUPLICATE */
+    TRQ_REPLACE,     /* it ends as TRQ_WAS_REPLACED, the new one takes its place; TRQ_REPLACED */
+    TRQ_DEBOUNCE     /* if it is scheduled, it is due later; TRQ_DEBOUNCED. Implies
+                        TRQ_FROM_SCHEDULING */
+};
+enum trq_scope {
+    TRQ_WHEN_DUE,       /* a scheduled job asks for its queue lock when it becomes due */
+    TRQ_FROM_SCHEDULING /* ... when it is enqueued, and holds it while it is scheduled */
+};
+
+/* Shape:   one of inputs, all, key. TRQ_LOCK_ON("user_id"), TRQ_LOCK_BY(function), TRQ_LOCK(.all = true).
+ * Owner:   in a worker: const data, must outlive the engine; in trq_opts: read during the call (the function must stay).
+ *
+ * A *queue lock* is held while a job waits: enqueueing another with that key is a no-op. It ends when the job begins to
+ * run, and whatever the refused caller wrote before its call is seen by that run.
+ * A *worker lock* is held while a job runs: at most `limit` jobs with that key run at a time. Others wait for it without
+ * a thread and keep their place in line. */
+struct trq_lock {
+    uint32_t size;
+    uint32_t limit;    /* worker lock: jobs at a time; 0 is 1. The same in all of a name space */
+    const char *space; /* workers that share a name space share keys; NULL: the worker's name */
+    const char *const *inputs; /* names, NULL-ended; one that is absent counts as null */
+    bool all;                  /* every input, undeclared ones too, in any order */
+    /* Anything but TRQ_DONE is an answer instead of a key.
+     * Queue lock: on the enqueuer's thread, once; it may read inputs (trq_job_get, the struct form) and nothing else of
+     *   the job, and must be quick. trq_fail: the call is refused with TRQ_EINPUT and that text.
+     * Worker lock: on the pool thread, at each start; may look things up, shares the run's state with needed
+     *   and perform; how it ends is how the job ends (skip, fail, discard, requeue). */
+    enum trq_end (*key)(struct trq_job *job, struct trq_key *key);
+    /* Of a queue lock only: */
+    enum trq_scope scope;
+    enum trq_on_conflict on_conflict;
+    struct trq_span
+        max_wait; /* debounce: not beyond so long after it was first enqueued; 0: no bound */
+};
+#ifndef __cplusplus
+#define TRQ_LOCK(...) (&(const struct trq_lock){.size = sizeof(struct trq_lock), __VA_ARGS__})
+#define TRQ_LOCK_ON(...) TRQ_LOCK(.inputs = (const char *const[]){__VA_ARGS__, NULL})
+#define TRQ_LOCK_BY(function) TRQ_LOCK(.key = (function))
+#endif
+/* A field's name, checked by the compiler: TRQ_LOCK_ON(TRQ_FIELD(user_index, user_id)). */
+#define TRQ_FIELD(W, field) (&#field[0 * sizeof(((struct W##_in *)0)->field)])
 
 /* ---- the declaration ----------------------------------------------------------------------------- */
 
@@ -146,8 +222,11 @@ struct trq_worker {
      * so does the process. */
     enum trq_end (*perform)(struct trq_job *job);
     bool (*needed)(struct trq_job *job); /* asked right before perform; false: skipped. NULL: yes */
+    const struct trq_lock *queue_lock;   /* NULL: none */
+    const struct trq_lock *worker_lock;  /* NULL: none */
     size_t state_size;                   /* zeroed bytes for one run; at most 64 KiB */
-    void (*state_drop)(void *state, struct trq_job *job); /* once after the run; NULL: nothing */
+    /* Once after the run, or when it waits for its worker lock after all; NULL: nothing. */
+    void (*state_drop)(void *state, struct trq_job *job);
 };
 
 #define TRQ_WORKER(W, class_name)                                                                  \
@@ -170,7 +249,7 @@ TRQ_API bool trq_job_get_bool(const struct trq_job *job, const char *name); /* e
 TRQ_API struct trq_str trq_job_get_str(const struct trq_job *job,
                                        const char *name); /* else absent */
 
-/* Bytes that `needed` and `perform` of this run share, zeroed before: "look the truth up once".
+/* Bytes that the worker lock's function, `needed` and `perform` of this run share, zeroed before: "look the truth up once".
  * NULL if state_size is 0. */
 TRQ_API void *trq_job_state(struct trq_job *job);
 
@@ -183,9 +262,9 @@ TRQ_API const char *trq_job_queue(const struct trq_job *job); /* full name */
 TRQ_API const struct trq_worker *trq_job_worker(const struct trq_job *job);
 TRQ_API int
 trq_job_thread(const struct trq_job *job); /* index of the pool thread, 0, 1, ...; polled: 0 */
-/* When it was enqueued or requeued, to within the system's coarse clock (some ms). */
+/* When it was enqueued or requeued, or became due, to within the system's coarse clock (some ms). */
 TRQ_API struct trq_wall trq_job_enqueued_at(const struct trq_job *job);
-/* The engine is stopping and waits for this handler. Poll it in long loops. */
+/* The job was cancelled, or the engine is stopping and waits for this handler. Poll it in long loops. */
 TRQ_API bool trq_job_should_stop(const struct trq_job *job);
 
 enum { TRQ_RESULT_MAX = 48 };

@@ -277,7 +277,8 @@ static void finish(void *arg)
     weave_assert(tq_fifo_depth(&w.fifo) >= items);
     while (tq_fifo_peek(&w.fifo) != TQ_NONE || tq_fifo_at_end(&w.fifo)) {
         uint32_t first = tq_fifo_peek(&w.fifo);
-        weave_assert(first == TQ_NONE || (tq_fifo_find(&w.fifo, first, &ahead) && ahead == 0));
+        weave_assert(first == TQ_NONE ||
+                     (tq_fifo_find(&w.fifo, first, NULL, &ahead) && ahead == 0));
         weave_assert(pop());
         rest++;
     }
