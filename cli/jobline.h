@@ -1,6 +1,7 @@
 /* One line of input: a JSON object that describes a job.
  *
  *     {"worker":"Exec","inputs":{"argv":["sha256sum","/etc/hosts"]},"queue":"default"}
+ *     {"worker":"Exec","inputs":{"argv":["reboot"]},"at":"2026-12-31T23:59:59Z"}
  */
 #ifndef TQ_CLI_JOBLINE_H
 #define TQ_CLI_JOBLINE_H
@@ -9,19 +10,23 @@
 
 #include <tresque/value.h>
 
+#include "cli/due.h"
+
 enum { TQ_WHY_SIZE = 400 };
 
 struct tq_jobline {
-    json_t *root;
-    const char *worker;
-    const char *queue; /* NULL: none given */
-    const json_t *inputs;
-    char *inputs_text; /* as a JSON object; terminated */
+  json_t *root;
+  const char *worker;
+  const char *queue; /* NULL: none given */
+  const json_t *inputs;
+  char *inputs_text; /* as a JSON object; terminated */
+  struct tq_due due;
 };
 
 /* False: *out is untouched and `why`, of TQ_WHY_SIZE bytes, is the sentence.
  * Owner:   end it with tq_jobline_fini; all strings live until then. */
-bool tq_jobline_parse(struct trq_str line, struct tq_jobline *out, char *why) TRQ_MUST_USE;
+bool tq_jobline_parse(struct trq_str line, struct tq_jobline *out,
+                      char *why) TRQ_MUST_USE;
 void tq_jobline_fini(struct tq_jobline *jobline);
 
 /* Nothing but white space. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include "cli/capture.h"
 #include "cli/feed.h"
 #include "cli/help.h"
+#include "cli/idle.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -105,11 +107,18 @@ static bool start_engine(struct run *run)
     return true;
 }
 
-/* Until all has ended, or a signal comes. */
+/* Until all has ended, or a signal comes. An engine whose jobs are only scheduled is drained, and not idle. */
 static void drain(struct run *run)
 {
-    while (!tq_signals_seen() && trq_engine_drain(run->engine, trq_ms(SLICE_MS)) == TRQ_ETIMEOUT)
-        ;
+    struct pollfd signal = {.fd = tq_signals_fd(), .events = POLLIN};
+    while (!tq_signals_seen()) {
+        const int rc = trq_engine_drain(run->engine, trq_ms(SLICE_MS));
+        if (rc == TRQ_ETIMEOUT)
+            continue;
+        if (rc < 0 || tq_idle(run->engine))
+            return;
+        poll(&signal, 1, SLICE_MS);
+    }
 }
 
 /* After a signal the first call only sees to it that no job is begun any more; then it can be told. */

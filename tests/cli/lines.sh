@@ -25,18 +25,8 @@ ok 'standard input is called -' says '^-:1: not JSON'
 "$TRESQUE" run --summary none - <"$dir/bad.jsonl" 2>"$dir/err"
 ok 'and may be named -' says '^-:4: '
 
-# refuses CLAIM RE LINE: such a line is rejected with such a sentence, and the next one runs.
-refuses()
-{
-    printf '%b\n{"worker":"Noop"}\n' "$3" | run_lines
-    ok "$1" refused "$2"
-}
-refused()
-{
-    says ":1: .*$1" && exits 1 && count rejected 1 && count 'done' 1
-}
-
 refuses 'an unknown key is named' '"retries"' '{"worker":"Noop","retries":3}'
+ok 'with the keys that there are' says 'a job has worker, inputs, .*, in$'
 refuses 'a worker is required' '"worker" is missing' '{"inputs":{}}'
 refuses 'the worker must be a string' '"worker" must be a string, not an integer' '{"worker":7}'
 refuses 'inputs must be an object' '"inputs" must be an object, not a list' \

@@ -36,6 +36,12 @@ echo '{"worker":"Account::ParentWorker"}' | run_lines --load "$plugin"
 ok 'what a job enqueues is run, too' count 'done' 2
 ok 'and is no business of --output' test "$(wc -l <"$dir/ended")" -eq 1
 
+echo '{"worker":"Account::PlannerWorker"}' | run_lines --load "$plugin"
+ok 'what a job schedules is waited for' count 'done' 2
+ok 'which is no fault' exits 0
+echo '{"worker":"Account::AgainWorker"}' | run_lines --load "$plugin"
+ok 'a job that is scheduled anew by itself is waited for, each time' ended '"outcome":"done"'
+
 plain run --load "$plugin" --weight account_refresh=500 /dev/null
 ok '--weight raises a queue of a plugin' prints '^TResque: account_refresh, '
 plain run --load "$plugin" --weight account_default=5 /dev/null

@@ -3,6 +3,7 @@
 #     run [OPTION...] FILE     leaves $dir/status, $dir/out, $dir/err and $dir/ended
 #     run_lines [OPTION...]    the same with the job lines that come in on standard input
 #     exits N, says RE, silent, prints RE, count KEY N    claims, for `ok`
+#     refuses CLAIM RE LINE    that claim: the line is rejected
 # shellcheck shell=sh
 
 : "${TRESQUE:?say where the program is: TRESQUE=build/cli/tresque}"
@@ -22,6 +23,7 @@ run()
     status $?
 }
 
+# shellcheck disable=SC2120 # not every script has options for it
 run_lines()
 {
     cat >"$dir/lines"
@@ -73,6 +75,17 @@ count()
 ended()
 {
     grep -Eq -e "$1" "$dir/ended" || { head -c 2000 "$dir/ended" && shown; }
+}
+
+# refuses CLAIM RE LINE: such a line is rejected with such a sentence, and the next one runs.
+refuses()
+{
+    printf '%b\n{"worker":"Noop"}\n' "$3" | run_lines
+    ok "$1" refused "$2"
+}
+refused()
+{
+    says ":1: .*$1" && exits 1 && count rejected 1 && count 'done' 1
 }
 
 # same A B: the files are equal.

@@ -81,6 +81,25 @@ end
 ok 'a signal ends the wait for room' exits 130
 ok 'with the jobs that were in memory left' says '3 jobs were left, and the rest'
 
+# Nothing runs, and something will: tomorrow, in 292 years, at the end of the calendar.
+{
+    echo '{"worker":"Noop"}'
+    echo '{"worker":"Noop","in":86400}'
+    echo '{"worker":"Noop","in":1e300}'
+    echo '{"worker":"Noop","in":9223372036854775807}'
+    echo '{"worker":"Noop","at":"9999-12-31T23:59:59Z"}'
+    echo '{"worker":"Noop","at":253402300799}'
+} >"$dir/later"
+"$TRESQUE" run --progress always --summary json --output "$dir/ended" "$dir/later" >"$dir/out" 2>"$dir/err" &
+job=$!
+ok 'what is scheduled is shown' wait_for says ' 1/6 .* 5 scheduled'
+ok 'and waited for' kill -0 "$job"
+kill -s TERM "$job"
+end
+ok 'a signal ends the wait for what is scheduled' exits 143
+ok 'it is left' says 'stopped by SIGTERM: 5 jobs were left$'
+ok 'with a line for each' test "$(grep -c '"outcome":"dropped","attempts":0' "$dir/ended")" -eq 5
+
 # Nothing runs: there is nothing to wait for.
 mkfifo "$dir/in2"
 "$TRESQUE" run <"$dir/in2" >"$dir/out" 2>"$dir/err" &
