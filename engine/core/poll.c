@@ -67,6 +67,11 @@ int trq_engine_poll(struct trq_engine *engine, unsigned jobs_max, struct trq_spa
         get_up(engine);
         tq_house_round(engine, t->local);
         ran = run_ready(engine, t, jobs_max, deadline);
+        /* What has become due meanwhile, or was put there by those that ran. */
+        while ((!jobs_max || (unsigned)ran < jobs_max) && tq_is_open(engine) &&
+               tq_house_round(engine, t->local) &&
+               (deadline == INT64_MAX || tq_clock_mono(&engine->clock) < deadline))
+            ran += run_ready(engine, t, jobs_max ? jobs_max - (unsigned)ran : 0, deadline);
         lie_down(engine);
     }
     tq_store(&engine->polling, 0, seq_cst);

@@ -11,9 +11,21 @@
 
 /* ---- times ------------------------------------------------------------------------------------------------ */
 
-static int64_t later_by(int64_t now, int64_t span)
+/* At the ends of the range they stay there. */
+static int64_t later_by(int64_t time, int64_t span)
 {
-    return span > INT64_MAX - now ? INT64_MAX : now + span;
+    int64_t sum;
+    if (__builtin_add_overflow(time, span, &sum))
+        return span > 0 ? INT64_MAX : INT64_MIN;
+    return sum;
+}
+
+static int64_t between(int64_t from, int64_t to)
+{
+    int64_t span;
+    if (__builtin_sub_overflow(to, from, &span))
+        return to > from ? INT64_MAX : INT64_MIN;
+    return span;
 }
 
 bool tq_schedule_due(const struct trq_engine *engine, const struct trq_opts *opts, int64_t *out_due,
@@ -26,7 +38,7 @@ bool tq_schedule_due(const struct trq_engine *engine, const struct trq_opts *opt
     }
     *out_wall = true;
     *out_due = opts->at.ns;
-    return opts->at.ns > 0 && opts->at.ns > tq_clock_wall(&engine->clock);
+    return opts->at.ns && opts->at.ns > tq_clock_wall(&engine->clock);
 }
 
 static int64_t now_of(const struct trq_engine *e, bool wall)
@@ -39,8 +51,7 @@ static int64_t on_clock(const struct trq_engine *e, int64_t time, bool from_wall
 {
     if (from_wall == to_wall)
         return time;
-    int64_t left = time - now_of(e, from_wall); /* both are positive: no overflow */
-    return left > 0 ? later_by(now_of(e, to_wall), left) : now_of(e, to_wall) + left;
+    return later_by(now_of(e, to_wall), between(now_of(e, from_wall), time));
 }
 
 int64_t tq_schedule_wall_due(const struct trq_engine *engine, const struct tq_job *job,

@@ -153,7 +153,7 @@ static int count(struct trq_engine *engine, const struct trq_worker *worker, str
         int64_t due = tq_schedule_wall_due(engine, job, word);
         first = due < first ? due : first;
     }
-    if (out_due && first != INT64_MAX)
+    if (out_due && n)
         out_due->ns = first;
     return n;
 }

@@ -46,6 +46,9 @@ TRQ_INLINE struct trq_opts trq_opts_init(void)
 
 /* One job. opts and out_id may be NULL; the sentence of an error goes to opts->error. Before TRQ_OK is returned the
  * job may have run to its end.
+ * Returns: TRQ_OK: it is queued, or scheduled (opts->at, in). With a queue lock that another job has which waits:
+ *          TRQ_DUPLICATE: nothing was queued, *out_id is that one; TRQ_DEBOUNCED: the same, and it is due later now;
+ *          TRQ_REPLACED: that one has ended, and this one is queued.
  * Errors:  TRQ_EINPUT: missing, wrong type, not UTF-8, not JSON, named twice, too big; TRQ_EUNKNOWN: worker
  *          or queue is not registered; TRQ_EFULL: jobs_max, or the channel's room; TRQ_ETIMEOUT: still full
  *          after wait_for_room; TRQ_ESTOPPED; TRQ_ENOMEM; TRQ_EINVAL.
@@ -60,7 +63,9 @@ TRQ_API int trq_enqueue_struct(struct trq_engine *engine, const struct trq_worke
                                const struct trq_opts *opts, struct trq_job_id *out_id) TRQ_MUST_USE;
 
 /* `count` structs, one after the other in memory: all or none, in their order, at most one wake-up.
- * out_ids: room for count ids, or NULL. With a channel, it needs room for all of them. count 0 is TRQ_OK. */
+ * out_ids: room for count ids, or NULL. With a channel, it needs room for all of them. count 0 is TRQ_OK, 1 is as
+ * trq_enqueue. With queue locks each asks in its turn, and what is accepted is accepted: TRQ_OK if all were queued,
+ * TRQ_DUPLICATE if not; opts->out_codes tells which. */
 TRQ_API int trq_enqueue_many(struct trq_engine *engine, const struct trq_worker *worker,
                              const struct trq_inputs *declared, const void *ins, size_t count,
                              const struct trq_opts *opts, struct trq_job_id *out_ids) TRQ_MUST_USE;
