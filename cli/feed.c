@@ -16,138 +16,138 @@ enum { WAIT_FOR_ROOM_MS = 100 };
 
 /* One job's, from its line to its end; the engine carries it as the tag. */
 struct record {
-  struct tq_feed *feed;
-  uint64_t line;
+    struct tq_feed *feed;
+    uint64_t line;
 };
 
 /* ---- a job has ended
  * --------------------------------------------------------------------------------
  */
 
-static void on_end(void *host, const struct trq_event *event,
-                   const struct trq_error *error) {
-  (void)host;
-  struct record *record = event->tag;
-  struct tq_feed *feed = record->feed;
-  if (error)
-    tq_say("%s:%llu: %s %s: %s", feed->name, (unsigned long long)record->line,
-           event->worker,
-           event->outcome == TRQ_WAS_DEAD ? "died" : "was discarded",
-           error->text);
-  if (feed->output)
-    tq_outcome_ended(feed->output, record->line, event, error);
-  free(record);
+static void on_end(void *host, const struct trq_event *event, const struct trq_error *error)
+{
+    (void)host;
+    struct record *record = event->tag;
+    struct tq_feed *feed = record->feed;
+    if (error)
+        tq_say("%s:%llu: %s %s: %s", feed->name, (unsigned long long)record->line, event->worker,
+               event->outcome == TRQ_WAS_DEAD ? "died" : "was discarded", error->text);
+    if (feed->output)
+        tq_outcome_ended(feed->output, record->line, event, error);
+    free(record);
 }
 
 /* ---- a line
  * -----------------------------------------------------------------------------------------
  */
 
-static void reject(struct tq_feed *feed, const char *why) {
-  feed->rejected++;
-  tq_say("%s:%llu: %s", feed->name, (unsigned long long)feed->lines.number,
-         why);
+static void reject(struct tq_feed *feed, const char *why)
+{
+    feed->rejected++;
+    tq_say("%s:%llu: %s", feed->name, (unsigned long long)feed->lines.number, why);
 }
 
 /* Waits for room as long as there may be some: a full engine that is idle holds
  * only jobs of queues that are not worked. The last code of trq_enqueue_json.
  */
 static int enqueue(struct tq_feed *feed, const struct tq_jobline *jobline,
-                   struct trq_error *out_error) {
-  struct record *record = malloc(sizeof *record);
-  if (!record)
-    return TRQ_ENOMEM;
-  *record = (struct record){feed, feed->lines.number};
-  const struct trq_opts opts = {
-      .size = sizeof opts,
-      .queue = jobline->queue,
-      .at = jobline->due.at,
-      .in = jobline->due.in,
-      .on_end = on_end,
-      .tag = record,
-      .wait_for_room = trq_ms(WAIT_FOR_ROOM_MS),
-      .error = out_error,
-  };
-  int rc;
-  do
-    rc = trq_enqueue_json(feed->engine, jobline->worker,
-                          trq_str_of(jobline->inputs_text), &opts, NULL);
-  while (rc == TRQ_ETIMEOUT && !tq_signals_seen() && !tq_idle(feed->engine));
-  if (rc < 0)
-    free(record);
-  return rc;
+                   struct trq_error *out_error)
+{
+    struct record *record = malloc(sizeof *record);
+    if (!record)
+        return TRQ_ENOMEM;
+    *record = (struct record){feed, feed->lines.number};
+    const struct trq_opts opts = {
+        .size = sizeof opts,
+        .queue = jobline->queue,
+        .at = jobline->due.at,
+        .in = jobline->due.in,
+        .on_end = on_end,
+        .tag = record,
+        .wait_for_room = trq_ms(WAIT_FOR_ROOM_MS),
+        .error = out_error,
+    };
+    int rc;
+    do
+        rc = trq_enqueue_json(feed->engine, jobline->worker, trq_str_of(jobline->inputs_text),
+                              &opts, NULL);
+    while (rc == TRQ_ETIMEOUT && !tq_signals_seen() && !tq_idle(feed->engine));
+    if (rc < 0)
+        free(record);
+    return rc;
 }
 
 /* TQ_FEED_ALL: go on. */
-static enum tq_feed_end take_job(struct tq_feed *feed,
-                                 const struct tq_jobline *jobline) {
-  const char *fault = tq_workers_fault(jobline->worker, jobline->inputs);
-  if (fault) {
-    char why[TQ_WHY_SIZE];
-    snprintf(why, sizeof why, "%s: %s", jobline->worker, fault);
-    reject(feed, why);
-    return feed->strict ? TQ_FEED_STRICT : TQ_FEED_ALL;
-  }
-  struct trq_error error = {0};
-  const int rc = enqueue(feed, jobline, &error);
-  if (rc >= 0)
-    return TQ_FEED_ALL;
-  if (rc == TRQ_ETIMEOUT && tq_signals_seen())
-    return TQ_FEED_STOPPED;
-  if (rc == TRQ_ETIMEOUT) {
-    reject(feed,
-           "no room: all jobs in memory wait in queues that are not worked; "
-           "raise --max-jobs, or work those queues");
-    return TQ_FEED_FULL;
-  }
-  reject(feed, error.text[0] ? error.text : trq_code_text(rc));
-  return feed->strict ? TQ_FEED_STRICT : TQ_FEED_ALL;
-}
-
-static enum tq_feed_end take_line(struct tq_feed *feed, struct trq_str line) {
-  char why[TQ_WHY_SIZE];
-  struct tq_jobline jobline;
-  if (tq_jobline_blank(line))
-    return TQ_FEED_ALL;
-  if (!tq_jobline_parse(line, &jobline, why)) {
-    reject(feed, why);
-    return feed->strict ? TQ_FEED_STRICT : TQ_FEED_ALL;
-  }
-  const enum tq_feed_end end = take_job(feed, &jobline);
-  tq_jobline_fini(&jobline);
-  return end;
-}
-
-static enum tq_feed_end refuse_long(struct tq_feed *feed) {
-  char why[TQ_WHY_SIZE];
-  snprintf(why, sizeof why, "the line is longer than %d bytes", TQ_LINE_MAX);
-  reject(feed, why);
-  return feed->strict ? TQ_FEED_STRICT : TQ_FEED_ALL;
-}
-
-enum tq_feed_end tq_feed_run(struct tq_feed *feed) {
-  for (;;) {
-    struct trq_str line;
-    enum tq_feed_end end = TQ_FEED_ALL;
-    switch (tq_lines_next(&feed->lines, &line)) {
-    case TQ_LINE_TEXT:
-      end = take_line(feed, line);
-      break;
-    case TQ_LINE_LONG:
-      end = refuse_long(feed);
-      break;
-    case TQ_LINE_END:
-      return TQ_FEED_ALL;
-    case TQ_LINE_STOPPED:
-      return TQ_FEED_STOPPED;
-    case TQ_LINE_ERROR:
-      tq_say("tresque: cannot read %s: %s", feed->name,
-             strerrordesc_np(feed->lines.error));
-      return TQ_FEED_ERROR;
+static enum tq_feed_end take_job(struct tq_feed *feed, const struct tq_jobline *jobline)
+{
+    const char *fault = tq_workers_fault(jobline->worker, jobline->inputs);
+    if (fault) {
+        char why[TQ_WHY_SIZE];
+        snprintf(why, sizeof why, "%s: %s", jobline->worker, fault);
+        reject(feed, why);
+        return feed->strict ? TQ_FEED_STRICT : TQ_FEED_ALL;
     }
-    if (end != TQ_FEED_ALL)
-      return end;
-    if (tq_signals_seen())
-      return TQ_FEED_STOPPED;
-  }
+    struct trq_error error = {0};
+    const int rc = enqueue(feed, jobline, &error);
+    if (rc >= 0)
+        return TQ_FEED_ALL;
+    if (rc == TRQ_ETIMEOUT && tq_signals_seen())
+        return TQ_FEED_STOPPED;
+    if (rc == TRQ_ETIMEOUT) {
+        reject(feed, "no room: all jobs in memory wait in queues that are not worked; "
+                     "raise --max-jobs, or work those queues");
+        return TQ_FEED_FULL;
+    }
+    reject(feed, error.text[0] ? error.text : trq_code_text(rc));
+    return feed->strict ? TQ_FEED_STRICT : TQ_FEED_ALL;
+}
+
+static enum tq_feed_end take_line(struct tq_feed *feed, struct trq_str line)
+{
+    char why[TQ_WHY_SIZE];
+    struct tq_jobline jobline;
+    if (tq_jobline_blank(line))
+        return TQ_FEED_ALL;
+    if (!tq_jobline_parse(line, &jobline, why)) {
+        reject(feed, why);
+        return feed->strict ? TQ_FEED_STRICT : TQ_FEED_ALL;
+    }
+    const enum tq_feed_end end = take_job(feed, &jobline);
+    tq_jobline_fini(&jobline);
+    return end;
+}
+
+static enum tq_feed_end refuse_long(struct tq_feed *feed)
+{
+    char why[TQ_WHY_SIZE];
+    snprintf(why, sizeof why, "the line is longer than %d bytes", TQ_LINE_MAX);
+    reject(feed, why);
+    return feed->strict ? TQ_FEED_STRICT : TQ_FEED_ALL;
+}
+
+enum tq_feed_end tq_feed_run(struct tq_feed *feed)
+{
+    for (;;) {
+        struct trq_str line;
+        enum tq_feed_end end = TQ_FEED_ALL;
+        switch (tq_lines_next(&feed->lines, &line)) {
+        case TQ_LINE_TEXT:
+            end = take_line(feed, line);
+            break;
+        case TQ_LINE_LONG:
+            end = refuse_long(feed);
+            break;
+        case TQ_LINE_END:
+            return TQ_FEED_ALL;
+        case TQ_LINE_STOPPED:
+            return TQ_FEED_STOPPED;
+        case TQ_LINE_ERROR:
+            tq_say("tresque: cannot read %s: %s", feed->name, strerrordesc_np(feed->lines.error));
+            return TQ_FEED_ERROR;
+        }
+        if (end != TQ_FEED_ALL)
+            return end;
+        if (tq_signals_seen())
+            return TQ_FEED_STOPPED;
+    }
 }

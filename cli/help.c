@@ -37,9 +37,10 @@ static const char tail[] = "\n"
                            "at\n"
                            "once. More in tresque(1).\n";
 
-int tq_help(void) {
-  fputs(head, stdout);
-  fputs(tq_options_help, stdout);
-  fputs(tail, stdout);
-  return tq_summary_flush() ? TQ_EXIT_GOOD : TQ_EXIT_BAD;
+int tq_help(void)
+{
+    fputs(head, stdout);
+    fputs(tq_options_help, stdout);
+    fputs(tail, stdout);
+    return tq_summary_flush() ? TQ_EXIT_GOOD : TQ_EXIT_BAD;
 }

@@ -15,18 +15,17 @@
 enum { TQ_WHY_SIZE = 400 };
 
 struct tq_jobline {
-  json_t *root;
-  const char *worker;
-  const char *queue; /* NULL: none given */
-  const json_t *inputs;
-  char *inputs_text; /* as a JSON object; terminated */
-  struct tq_due due;
+    json_t *root;
+    const char *worker;
+    const char *queue; /* NULL: none given */
+    const json_t *inputs;
+    char *inputs_text; /* as a JSON object; terminated */
+    struct tq_due due;
 };
 
 /* False: *out is untouched and `why`, of TQ_WHY_SIZE bytes, is the sentence.
  * Owner:   end it with tq_jobline_fini; all strings live until then. */
-bool tq_jobline_parse(struct trq_str line, struct tq_jobline *out,
-                      char *why) TRQ_MUST_USE;
+bool tq_jobline_parse(struct trq_str line, struct tq_jobline *out, char *why) TRQ_MUST_USE;
 void tq_jobline_fini(struct tq_jobline *jobline);
 
 /* Nothing but white space. */

@@ -10,98 +10,91 @@ int trq_plugin_init(struct trq_engine *engine);
 #define ECHO_INPUTS(F, W) F(W, str, text, TRQ_REQUIRED, NULL)
 TRQ_INPUTS(echo, ECHO_INPUTS);
 
-static enum trq_end echo_perform(struct trq_job *job) {
-  const struct echo_in *in = echo_get(job);
-  if (trq_job_set_result(job, in->text.data, in->text.size) < 0)
-    return trq_fail(job, "%zu bytes are too many", in->text.size);
-  return TRQ_DONE;
+static enum trq_end echo_perform(struct trq_job *job)
+{
+    const struct echo_in *in = echo_get(job);
+    if (trq_job_set_result(job, in->text.data, in->text.size) < 0)
+        return trq_fail(job, "%zu bytes are too many", in->text.size);
+    return TRQ_DONE;
 }
-static const struct trq_worker echo_worker = {
-    TRQ_WORKER(echo, "Account::EchoWorker"), .queue = "refresh",
-    .perform = echo_perform};
+static const struct trq_worker echo_worker = {TRQ_WORKER(echo, "Account::EchoWorker"),
+                                              .queue = "refresh", .perform = echo_perform};
 
-static enum trq_end never_perform(struct trq_job *job) {
-  return trq_fail(job, "it was not needed");
+static enum trq_end never_perform(struct trq_job *job)
+{
+    return trq_fail(job, "it was not needed");
 }
-static bool never_needed(struct trq_job *job) {
-  (void)job;
-  return false;
+static bool never_needed(struct trq_job *job)
+{
+    (void)job;
+    return false;
 }
 static const struct trq_worker never_worker = {.size = sizeof never_worker,
                                                .name = "Account::NeverWorker",
                                                .perform = never_perform,
                                                .needed = never_needed};
 
-static enum trq_end give_up_perform(struct trq_job *job) {
-  return trq_discard(job, "no such account");
+static enum trq_end give_up_perform(struct trq_job *job)
+{
+    return trq_discard(job, "no such account");
 }
-static const struct trq_worker give_up_worker = {.size = sizeof give_up_worker,
-                                                 .name =
-                                                     "Account::GiveUpWorker",
-                                                 .perform = give_up_perform};
+static const struct trq_worker give_up_worker = {
+    .size = sizeof give_up_worker, .name = "Account::GiveUpWorker", .perform = give_up_perform};
 
 /* A job made by a job, with a tag of its own: the program's business with tags
  * must not meet it. */
-static enum trq_end parent_perform(struct trq_job *job) {
-  static int tag;
-  const struct trq_opts opts = {.size = sizeof opts, .tag = &tag};
-  const int rc = trq_enqueue(trq_job_engine(job), &echo_worker,
-                             TRQ_DICT(TRQ_KV("text", "child")), &opts, NULL);
-  return rc < 0 ? trq_fail(job, "%s", trq_code_name(rc)) : TRQ_DONE;
+static enum trq_end parent_perform(struct trq_job *job)
+{
+    static int tag;
+    const struct trq_opts opts = {.size = sizeof opts, .tag = &tag};
+    const int rc = trq_enqueue(trq_job_engine(job), &echo_worker, TRQ_DICT(TRQ_KV("text", "child")),
+                               &opts, NULL);
+    return rc < 0 ? trq_fail(job, "%s", trq_code_name(rc)) : TRQ_DONE;
 }
-static const struct trq_worker parent_worker = {.size = sizeof parent_worker,
-                                                .name = "Account::ParentWorker",
-                                                .perform = parent_perform};
+static const struct trq_worker parent_worker = {
+    .size = sizeof parent_worker, .name = "Account::ParentWorker", .perform = parent_perform};
 
 /* One that is due soon, and one that never will be. */
-static enum trq_end planner_perform(struct trq_job *job) {
-  struct trq_engine *engine = trq_job_engine(job);
-  const struct trq_dict in = TRQ_DICT(TRQ_KV("text", "child"));
-  struct trq_job_id id;
-  if (trq_enqueue(engine, &echo_worker, in, TRQ_OPTS(.in = trq_ms(50)), NULL) <
-          0 ||
-      trq_enqueue(engine, &echo_worker, in, TRQ_OPTS(.in = trq_hours(1)), &id) <
-          0)
-    return trq_fail(job, "cannot plan");
-  return trq_cancel(engine, id) == TRQ_OK ? TRQ_DONE
-                                          : trq_fail(job, "cannot cancel");
+static enum trq_end planner_perform(struct trq_job *job)
+{
+    struct trq_engine *engine = trq_job_engine(job);
+    const struct trq_dict in = TRQ_DICT(TRQ_KV("text", "child"));
+    struct trq_job_id id;
+    if (trq_enqueue(engine, &echo_worker, in, TRQ_OPTS(.in = trq_ms(50)), NULL) < 0 ||
+        trq_enqueue(engine, &echo_worker, in, TRQ_OPTS(.in = trq_hours(1)), &id) < 0)
+        return trq_fail(job, "cannot plan");
+    return trq_cancel(engine, id) == TRQ_OK ? TRQ_DONE : trq_fail(job, "cannot cancel");
 }
-static const struct trq_worker planner_worker = {
-    TRQ_WORKER_PLAIN("Account::PlannerWorker"), .perform = planner_perform};
+static const struct trq_worker planner_worker = {TRQ_WORKER_PLAIN("Account::PlannerWorker"),
+                                                 .perform = planner_perform};
 
 /* Waits between its runs, with a thread for nobody: n of them. */
 #define AGAIN_INPUTS(F, W) F(W, i64, n, TRQ_OPTIONAL, 5)
 TRQ_INPUTS(again, AGAIN_INPUTS);
 static atomic_int agains;
-static enum trq_end again_perform(struct trq_job *job) {
-  return atomic_fetch_add(&agains, 1) + 1 < again_get(job)->n
-             ? trq_requeue_in(job, trq_ms(20))
-             : TRQ_DONE;
+static enum trq_end again_perform(struct trq_job *job)
+{
+    return atomic_fetch_add(&agains, 1) + 1 < again_get(job)->n ? trq_requeue_in(job, trq_ms(20))
+                                                                : TRQ_DONE;
 }
-static const struct trq_worker again_worker = {
-    TRQ_WORKER(again, "Account::AgainWorker"), .perform = again_perform};
+static const struct trq_worker again_worker = {TRQ_WORKER(again, "Account::AgainWorker"),
+                                               .perform = again_perform};
 
 /* Of no application: it stands beside Exec. */
 static const struct trq_worker alone_worker = {TRQ_WORKER(echo, "AloneWorker"),
                                                .perform = echo_perform};
 
-static const struct trq_queue queues[] = {
-    {"default", 100, 0}, {"refresh", -5000, 0}, {NULL, 0, 0}};
-static const struct trq_worker *const workers[] = {&echo_worker,
-                                                   &never_worker,
-                                                   &give_up_worker,
-                                                   &parent_worker,
-                                                   &planner_worker,
-                                                   &again_worker,
-                                                   NULL};
+static const struct trq_queue queues[] = {{"default", 100, 0}, {"refresh", -5000, 0}, {NULL, 0, 0}};
+static const struct trq_worker *const workers[] = {
+    &echo_worker,  &never_worker, &give_up_worker, &parent_worker, &planner_worker,
+    &again_worker, NULL};
 static const struct trq_worker *const alone[] = {&alone_worker, NULL};
-static const struct trq_app account = {.size = sizeof account,
-                                       .name = "account",
-                                       .queues = queues,
-                                       .workers = workers};
+static const struct trq_app account = {
+    .size = sizeof account, .name = "account", .queues = queues, .workers = workers};
 static const struct trq_app nobody = {.size = sizeof nobody, .workers = alone};
 
-int trq_plugin_init(struct trq_engine *engine) {
-  const int rc = trq_register(engine, &account, NULL);
-  return rc < 0 ? rc : trq_register(engine, &nobody, NULL);
+int trq_plugin_init(struct trq_engine *engine)
+{
+    const int rc = trq_register(engine, &account, NULL);
+    return rc < 0 ? rc : trq_register(engine, &nobody, NULL);
 }
