@@ -20,9 +20,7 @@ struct record {
     uint64_t line;
 };
 
-/* ---- a job has ended
- * --------------------------------------------------------------------------------
- */
+/* ---- a job has ended -------------------------------------------------------------------------------- */
 
 static void on_end(void *host, const struct trq_event *event, const struct trq_error *error)
 {
@@ -37,9 +35,7 @@ static void on_end(void *host, const struct trq_event *event, const struct trq_e
     free(record);
 }
 
-/* ---- a line
- * -----------------------------------------------------------------------------------------
- */
+/* ---- a line ----------------------------------------------------------------------------------------- */
 
 static void reject(struct tq_feed *feed, const char *why)
 {
@@ -47,21 +43,29 @@ static void reject(struct tq_feed *feed, const char *why)
     tq_say("%s:%llu: %s", feed->name, (unsigned long long)feed->lines.number, why);
 }
 
-/* Waits for room as long as there may be some: a full engine that is idle holds
- * only jobs of queues that are not worked. The last code of trq_enqueue_json.
- */
+static bool is_given(const struct trq_lock *lock)
+{
+    return lock->size != 0;
+}
+
+/* Waits for room as long as there may be some: a full engine that is idle holds only jobs of queues that are not
+ * worked. The last code of trq_enqueue_json; out_id: the job, or the twin that the line met. */
 static int enqueue(struct tq_feed *feed, const struct tq_jobline *jobline,
-                   struct trq_error *out_error)
+                   struct trq_job_id *out_id, struct trq_error *out_error)
 {
     struct record *record = malloc(sizeof *record);
     if (!record)
         return TRQ_ENOMEM;
     *record = (struct record){feed, feed->lines.number};
+    const struct tq_locks *locks = &jobline->locks;
     const struct trq_opts opts = {
         .size = sizeof opts,
         .queue = jobline->queue,
         .at = jobline->due.at,
         .in = jobline->due.in,
+        .queue_lock = is_given(&locks->queue) ? &locks->queue : NULL,
+        .worker_lock = is_given(&locks->worker) ? &locks->worker : NULL,
+        .on_conflict = locks->on_conflict,
         .on_end = on_end,
         .tag = record,
         .wait_for_room = trq_ms(WAIT_FOR_ROOM_MS),
@@ -70,9 +74,9 @@ static int enqueue(struct tq_feed *feed, const struct tq_jobline *jobline,
     int rc;
     do
         rc = trq_enqueue_json(feed->engine, jobline->worker, trq_str_of(jobline->inputs_text),
-                              &opts, NULL);
+                              &opts, out_id);
     while (rc == TRQ_ETIMEOUT && !tq_signals_seen() && !tq_idle(feed->engine));
-    if (rc < 0)
+    if (rc != TRQ_OK && rc != TRQ_REPLACED) /* there is no job whose end could free it */
         free(record);
     return rc;
 }
@@ -88,7 +92,10 @@ static enum tq_feed_end take_job(struct tq_feed *feed, const struct tq_jobline *
         return feed->strict ? TQ_FEED_STRICT : TQ_FEED_ALL;
     }
     struct trq_error error = {0};
-    const int rc = enqueue(feed, jobline, &error);
+    struct trq_job_id id;
+    const int rc = enqueue(feed, jobline, &id, &error);
+    if (feed->output && (rc == TRQ_DUPLICATE || rc == TRQ_DEBOUNCED))
+        tq_outcome_twin(feed->output, feed->lines.number, jobline->worker, rc, id);
     if (rc >= 0)
         return TQ_FEED_ALL;
     if (rc == TRQ_ETIMEOUT && tq_signals_seen())

@@ -10,32 +10,31 @@ static const char head[] =
     "       tresque help\n"
     "       tresque --version\n"
     "\n"
-    "tresque run reads jobs from FILE, or from standard input, one JSON object "
-    "a line, and runs\n"
+    "tresque run reads jobs from FILE, or from standard input, one JSON object a line, and runs\n"
     "them in threads until all have ended:\n"
     "\n"
     "  "
     "{\"worker\":\"Exec\",\"inputs\":{\"argv\":[\"sha256sum\",\"/etc/"
     "hosts\"]},\"queue\":\"default\"}\n"
     "\n"
-    "A line may also say when its job is due: \"at\" a time, or \"in\" some "
-    "seconds.\n"
+    "A line may also say when its job is due, \"at\" a time or \"in\" some seconds, and which jobs "
+    "must\n"
+    "not wait twice or run at once: \"queue_lock\", \"worker_lock\", \"lock_namespace\", "
+    "\"on_conflict\".\n"
     "\n"
     "Workers:\n"
-    "  Exec   runs a program: argv; optional cwd, env (an object), stdin "
-    "(text)\n"
+    "  Exec   runs a program: argv; optional cwd, env (an object), stdin (text)\n"
     "  Sleep  waits: seconds, ms\n"
     "  Noop   does nothing\n"
     "\n"
     "Options:\n";
 
-static const char tail[] = "\n"
-                           "Exit status: 0 all jobs ended well; 1 a job died "
-                           "or a line was rejected; 2 wrong usage;\n"
-                           "130 or 143 stopped by SIGINT or SIGTERM: the first "
-                           "lets running jobs finish, a second ends "
-                           "at\n"
-                           "once. More in tresque(1).\n";
+static const char tail[] =
+    "\n"
+    "Exit status: 0 all jobs ended well; 1 a job died or a line was rejected; 2 wrong usage;\n"
+    "130 or 143 stopped by SIGINT or SIGTERM: the first lets running jobs finish, a second ends "
+    "at\n"
+    "once. More in tresque(1).\n";
 
 int tq_help(void)
 {

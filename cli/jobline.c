@@ -4,7 +4,18 @@
 #include <stdlib.h>
 
 /* What a line may say. Names stand in the order in which messages list them. */
-enum field { WORKER, INPUTS, QUEUE, AT, IN, FIELD_COUNT };
+enum field {
+    WORKER,
+    INPUTS,
+    QUEUE,
+    AT,
+    IN,
+    QUEUE_LOCK,
+    WORKER_LOCK,
+    LOCK_NAMESPACE,
+    ON_CONFLICT,
+    FIELD_COUNT
+};
 
 #define A(type) (1U << (type))
 
@@ -19,6 +30,10 @@ static const struct {
     [QUEUE] = {"queue", A(JSON_STRING), "a string", false},
     [AT] = {"at", A(JSON_STRING) | A(JSON_INTEGER) | A(JSON_REAL), "a string or a number", false},
     [IN] = {"in", A(JSON_INTEGER) | A(JSON_REAL), "a number", false},
+    [QUEUE_LOCK] = {"queue_lock", A(JSON_ARRAY) | A(JSON_STRING), "a list or \"all\"", false},
+    [WORKER_LOCK] = {"worker_lock", A(JSON_ARRAY) | A(JSON_STRING), "a list or \"all\"", false},
+    [LOCK_NAMESPACE] = {"lock_namespace", A(JSON_STRING), "a string", false},
+    [ON_CONFLICT] = {"on_conflict", A(JSON_STRING), "a string", false},
 };
 
 static const char *type_name(json_type type)
@@ -126,7 +141,8 @@ bool tq_jobline_parse(struct trq_str line, struct tq_jobline *out, char *why)
     jobline.worker = json_string_value(json_object_get(jobline.root, "worker"));
     jobline.queue = json_string_value(json_object_get(jobline.root, "queue"));
     jobline.inputs = json_object_get(jobline.root, "inputs");
-    if (!take_inputs(&jobline, why) || !tq_due_parse(jobline.root, &jobline.due, why))
+    if (!take_inputs(&jobline, why) || !tq_due_parse(jobline.root, &jobline.due, why) ||
+        !tq_locks_parse(jobline.root, &jobline.locks, why))
         goto drop;
     *out = jobline;
     return true;
@@ -138,6 +154,7 @@ drop:
 void tq_jobline_fini(struct tq_jobline *jobline)
 {
     free(jobline->inputs_text);
+    tq_locks_fini(&jobline->locks);
     json_decref(jobline->root);
     memset(jobline, 0, sizeof *jobline);
 }

@@ -1,16 +1,16 @@
 /* One line of input: a JSON object that describes a job.
  *
  *     {"worker":"Exec","inputs":{"argv":["sha256sum","/etc/hosts"]},"queue":"default"}
- *     {"worker":"Exec","inputs":{"argv":["reboot"]},"at":"2026-12-31T23:59:59Z"}
+ *     {"worker":"Exec","inputs":{"argv":["sync-mail","bob"],"user":"bob"},"in":5,
+ *      "queue_lock":["user"],"on_conflict":"debounce","worker_lock":["user"]}
  */
 #ifndef TQ_CLI_JOBLINE_H
 #define TQ_CLI_JOBLINE_H
 
 #include <jansson.h>
 
-#include <tresque/value.h>
-
 #include "cli/due.h"
+#include "cli/locks.h"
 
 enum { TQ_WHY_SIZE = 400 };
 
@@ -21,6 +21,7 @@ struct tq_jobline {
     const json_t *inputs;
     char *inputs_text; /* as a JSON object; terminated */
     struct tq_due due;
+    struct tq_locks locks;
 };
 
 /* False: *out is untouched and `why`, of TQ_WHY_SIZE bytes, is the sentence.

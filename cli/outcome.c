@@ -4,6 +4,18 @@
 
 /* ---- parts ------------------------------------------------------------------------------------------ */
 
+static const struct trq_job_id no_job;
+
+/* no_job: null. */
+static void add_id(struct tq_buffer *text, const char *key, struct trq_job_id id)
+{
+    if (trq_job_id_equal(id, no_job))
+        tq_buffer_print(text, "\"%s\":null", key);
+    else
+        tq_buffer_print(text, "\"%s\":\"%llx-%llx\"", key, (unsigned long long)id.birth,
+                        (unsigned long long)id.slot);
+}
+
 /* NULL: null. */
 static void add_string(struct tq_buffer *text, const char *key, const char *value)
 {
@@ -17,8 +29,9 @@ static void add_string(struct tq_buffer *text, const char *key, const char *valu
 static void begin(struct tq_buffer *text, struct trq_job_id id, uint64_t line, const char *worker,
                   const char *queue)
 {
-    tq_buffer_print(text, "{\"id\":\"%llx-%llx\",\"line\":%llu", (unsigned long long)id.birth,
-                    (unsigned long long)id.slot, (unsigned long long)line);
+    tq_buffer_print(text, "{");
+    add_id(text, "id", id);
+    tq_buffer_print(text, ",\"line\":%llu", (unsigned long long)line);
     add_string(text, "worker", worker);
     add_string(text, "queue", queue);
 }
@@ -29,8 +42,12 @@ static void add_times(struct tq_buffer *text, long long wait_ns, long long run_n
                     wait_ns % 1000, run_ns / 1000, run_ns % 1000);
 }
 
-static void end(struct tq_buffer *text, struct tq_output *output)
+static void end(struct tq_buffer *text, struct trq_job_id twin, struct tq_output *output)
 {
+    if (!trq_job_id_equal(twin, no_job)) {
+        tq_buffer_print(text, ",");
+        add_id(text, "twin", twin);
+    }
     tq_buffer_print(text, "}\n");
     if (text->failed)
         tq_output_lost(output);
@@ -65,5 +82,18 @@ void tq_outcome_ended(struct tq_output *output, uint64_t line, const struct trq_
                     (unsigned)event->attempts);
     add_string(&text, "error", error ? error->text : NULL);
     add_result(&text, event);
-    end(&text, output);
+    end(&text, event->other, output);
+}
+
+void tq_outcome_twin(struct tq_output *output, uint64_t line, const char *worker, int code,
+                     struct trq_job_id twin)
+{
+    struct tq_buffer text = {0};
+    begin(&text, no_job, line, worker, NULL);
+    tq_buffer_print(&text, ",\"outcome\":\"%s\",\"attempts\":0",
+                    code == TRQ_DEBOUNCED ? "debounced" : "duplicate");
+    add_string(&text, "error", NULL);
+    add_string(&text, "output", "");
+    add_times(&text, 0, 0);
+    end(&text, twin, output);
 }

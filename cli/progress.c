@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/say.h"
+#include "cli/summary.h"
 
 enum { TICK_MS = 150, BAR_WIDTH = 24, TEXT_MAX = 240 };
 
@@ -16,8 +17,7 @@ int64_t tq_progress_now_ns(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-/* A line as wide as the terminal would wrap, and a wrapped line cannot be drawn
- * over. */
+/* A line as wide as the terminal would wrap, and a wrapped line cannot be drawn over. */
 static size_t text_max(void)
 {
     struct winsize window;
@@ -47,7 +47,7 @@ static void draw(struct tq_progress *progress)
     if (trq_stats_worker(progress->engine, NULL, &stats) < 0 ||
         trq_stats_engine(progress->engine, &now) < 0)
         return;
-    const uint64_t ended = stats.done + stats.skipped + stats.discarded + stats.dead;
+    const uint64_t ended = tq_ended(&stats);
     const double seconds = (double)(tq_progress_now_ns() - progress->begun_ns) / 1e9;
     char text[TEXT_MAX];
     int n;

@@ -40,9 +40,16 @@ static void print_spans(const char *name, const struct trq_summary *summary)
     printf("\n");
 }
 
-static uint64_t ended(const struct trq_worker_stats *stats)
+uint64_t tq_ended(const struct trq_worker_stats *stats)
 {
-    return stats->done + stats->skipped + stats->discarded + stats->dead;
+    return stats->done + stats->skipped + stats->discarded + stats->dead + stats->cancelled +
+           stats->replaced + stats->merged;
+}
+
+/* The engine counts every call that met a twin; here each has one word, as in --output. */
+static uint64_t duplicate(const struct trq_worker_stats *stats)
+{
+    return stats->duplicates - stats->debounced;
 }
 
 static double seconds(const struct tq_tally *tally)
@@ -52,7 +59,7 @@ static double seconds(const struct tq_tally *tally)
 
 static double jobs_per_s(const struct tq_tally *tally)
 {
-    return tally->elapsed_ns > 0 ? (double)ended(&tally->stats) / seconds(tally) : 0;
+    return tally->elapsed_ns > 0 ? (double)tq_ended(&tally->stats) / seconds(tally) : 0;
 }
 
 static void print_text(const struct tq_tally *tally)
@@ -63,10 +70,15 @@ static void print_text(const struct tq_tally *tally)
     print_count("skipped", stats->skipped, false);
     print_count("discarded", stats->discarded, false);
     print_count("dead", stats->dead, false);
+    print_count("cancelled", stats->cancelled, false);
+    print_count("replaced", stats->replaced, false);
+    print_count("merged", stats->merged, false);
     print_count("left", stats->dropped, false);
+    print_count("duplicate", duplicate(stats), false);
+    print_count("debounced", stats->debounced, false);
     print_count("rejected", tally->rejected, false);
     printf("%-10s %12.3f s, %.1f jobs/s\n", "elapsed", seconds(tally), jobs_per_s(tally));
-    if (ended(stats) > 0) {
+    if (tq_ended(stats) > 0) {
         printf("%-4s%12s%12s%12s%12s\n", "", "p50", "p99", "p99.9", "max");
         print_spans("wait", &stats->wait);
         print_spans("run", &stats->run);
@@ -93,14 +105,18 @@ static void print_json(const struct tq_tally *tally)
     const struct trq_worker_stats *stats = &tally->stats;
     printf("{");
     print_json_count("enqueued", stats->enqueued);
-    print_json_count("duplicate", 0);
+    print_json_count("duplicate", duplicate(stats));
+    print_json_count("debounced", stats->debounced);
     print_json_count("done", stats->done);
     print_json_count("skipped", stats->skipped);
     print_json_count("failed", stats->failed);
     print_json_count("dead", stats->dead);
     print_json_count("discarded", stats->discarded);
     print_json_count("expired", 0);
-    print_json_count("cancelled", 0);
+    print_json_count("cancelled", stats->cancelled);
+    print_json_count("replaced", stats->replaced);
+    print_json_count("merged", stats->merged);
+    print_json_count("dropped", stats->dropped);
     print_json_count("rejected", tally->rejected);
     printf("\"elapsed_s\":%.6f,\"jobs_per_s\":%.1f,", seconds(tally), jobs_per_s(tally));
     print_json_spans("wait_us", &stats->wait, ",");

@@ -12,6 +12,9 @@ struct tq_tally {
     int64_t elapsed_ns;
 };
 
+/* Jobs that have ended, but for those that were left. */
+uint64_t tq_ended(const struct trq_worker_stats *stats);
+
 /* "TResque: worker_urgent, worker_default", for the text form. */
 void tq_summary_begin(enum tq_summary_form form, struct trq_engine *engine);
 void tq_summary_end(enum tq_summary_form form, const struct tq_tally *tally);

@@ -41,8 +41,7 @@ static enum trq_end give_up_perform(struct trq_job *job)
 static const struct trq_worker give_up_worker = {
     .size = sizeof give_up_worker, .name = "Account::GiveUpWorker", .perform = give_up_perform};
 
-/* A job made by a job, with a tag of its own: the program's business with tags
- * must not meet it. */
+/* A job made by a job, with a tag of its own: the program's business with tags must not meet it. */
 static enum trq_end parent_perform(struct trq_job *job)
 {
     static int tag;
@@ -80,14 +79,19 @@ static enum trq_end again_perform(struct trq_job *job)
 static const struct trq_worker again_worker = {TRQ_WORKER(again, "Account::AgainWorker"),
                                                .perform = again_perform};
 
+/* One with a lock of its own. */
+static const struct trq_worker once_worker = {TRQ_WORKER(echo, "Account::OnceWorker"),
+                                              .queue_lock = TRQ_LOCK_ON("text"),
+                                              .perform = echo_perform};
+
 /* Of no application: it stands beside Exec. */
 static const struct trq_worker alone_worker = {TRQ_WORKER(echo, "AloneWorker"),
                                                .perform = echo_perform};
 
 static const struct trq_queue queues[] = {{"default", 100, 0}, {"refresh", -5000, 0}, {NULL, 0, 0}};
 static const struct trq_worker *const workers[] = {
-    &echo_worker,  &never_worker, &give_up_worker, &parent_worker, &planner_worker,
-    &again_worker, NULL};
+    &echo_worker,    &never_worker, &give_up_worker, &parent_worker,
+    &planner_worker, &again_worker, &once_worker,    NULL};
 static const struct trq_worker *const alone[] = {&alone_worker, NULL};
 static const struct trq_app account = {
     .size = sizeof account, .name = "account", .queues = queues, .workers = workers};

@@ -38,9 +38,35 @@ ok 'and is no business of --output' test "$(wc -l <"$dir/ended")" -eq 1
 
 echo '{"worker":"Account::PlannerWorker"}' | run_lines --load "$plugin"
 ok 'what a job schedules is waited for' count 'done' 2
+ok 'but for what it cancels' count cancelled 1
 ok 'which is no fault' exits 0
 echo '{"worker":"Account::AgainWorker"}' | run_lines --load "$plugin"
 ok 'a job that is scheduled anew by itself is waited for, each time' ended '"outcome":"done"'
+
+# once WORD KEYS: a job whose worker has a queue lock.
+once()
+{
+    printf '{"worker":"Account::OnceWorker","inputs":{"text":"%s","user":"bob"}%s}\n' "$@"
+}
+{
+    once a ''
+    once b ''
+    once a ''
+    once b ',"on_conflict":"replace"'
+    once b ',"queue_lock":["user"]'
+} | run_gated --load "$plugin"
+ok 'the lock of a worker is obeyed' has_twin 4 2
+ok 'on_conflict is about that, too' has_twin 3 5
+ok 'a lock of the line stands in its place' came_to 6 'done'
+echo '{"worker":"Account::EchoWorker","inputs":{"text":"x"},"on_conflict":"keep"}' |
+    run_lines --load "$plugin"
+ok 'where there is none on_conflict is refused' says ':1: on_conflict without a queue lock'
+{
+    echo '{"worker":"Account::EchoWorker","inputs":{"text":"x","user":1},"worker_lock":["user"]}'
+    echo '{"worker":"Account::EchoWorker","inputs":{"text":"x"},"worker_lock":["user"]}'
+} | run_lines --load "$plugin"
+ok 'a lock of the line may name inputs that the worker does not know' count 'done' 1
+ok 'if the line has them' says ':2: .*input user, which a lock names'
 
 plain run --load "$plugin" --weight account_refresh=500 /dev/null
 ok '--weight raises a queue of a plugin' prints '^TResque: account_refresh, '

@@ -4,6 +4,7 @@
 #     run_lines [OPTION...]    the same with the job lines that come in on standard input
 #     exits N, says RE, silent, prints RE, count KEY N    claims, for `ok`
 #     refuses CLAIM RE LINE    that claim: the line is rejected
+#     run_gated [OPTION...]    as run_lines; no job begins before all lines have been read
 # shellcheck shell=sh
 
 : "${TRESQUE:?say where the program is: TRESQUE=build/cli/tresque}"
@@ -86,6 +87,58 @@ refuses()
 refused()
 {
     says ":1: .*$1" && exits 1 && count rejected 1 && count 'done' 1
+}
+
+# gated [OPTION...]: in the background, one thread that line 1 holds until open_gate; until the job lines that come in
+# on standard input, from line 2, have been read. That is told by the message about a bad last line.
+gated()
+{
+    [ -p "$dir/gate" ] || mkfifo "$dir/gate"
+    {
+        printf '{"worker":"Exec","inputs":{"argv":["cat","%s"]}}\n' "$dir/gate"
+        cat
+        echo 'the end'
+    } >"$dir/lines"
+    "$TRESQUE" run -j 1 --summary json --output "$dir/ended" "$@" "$dir/lines" >"$dir/out" 2>"$dir/err" &
+    job=$!
+    wait_for grep -q "lines:$(wc -l <"$dir/lines"): not JSON" "$dir/err"
+}
+open_gate()
+{
+    : >"$dir/gate"
+    wait "$job"
+    status $?
+}
+run_gated()
+{
+    gated "$@"
+    open_gate
+}
+
+# outcome_of LINE, id_of LINE, twin_of LINE: as the file of --output has it.
+outcome_of()
+{
+    sed -n "s/.*\"line\":$1,.*\"outcome\":\"\([a-z]*\)\".*/\1/p" "$dir/ended"
+}
+id_of()
+{
+    sed -n "s/^{\"id\":\"\([0-9a-f-]*\)\",\"line\":$1,.*/\1/p" "$dir/ended"
+}
+twin_of()
+{
+    sed -n "s/.*\"line\":$1,.*\"twin\":\"\([0-9a-f-]*\)\"}/\1/p" "$dir/ended"
+}
+
+# came_to LINE OUTCOME: and in no second line of the output.
+came_to()
+{
+    [ "$(outcome_of "$1")" = "$2" ] || { head -c 2000 "$dir/ended" && shown; }
+}
+# has_twin LINE OTHER: its twin is the job of that line.
+has_twin()
+{
+    { [ -n "$(id_of "$2")" ] && [ "$(twin_of "$1")" = "$(id_of "$2")" ]; } ||
+        { head -c 2000 "$dir/ended" && shown; }
 }
 
 # same A B: the files are equal.

@@ -99,6 +99,7 @@ end
 ok 'a signal ends the wait for what is scheduled' exits 143
 ok 'it is left' says 'stopped by SIGTERM: 5 jobs were left$'
 ok 'with a line for each' test "$(grep -c '"outcome":"dropped","attempts":0' "$dir/ended")" -eq 5
+ok 'and counted' count dropped 5
 
 # Nothing runs: there is nothing to wait for.
 mkfifo "$dir/in2"
