@@ -142,13 +142,13 @@ static bool init_slabs(struct trq_engine *e)
         .limit = e->jobs_max + TQ_QUEUES_MAX + TQ_LOCALS_MAX,
         .caches_max = TQ_LOCALS_MAX,
     };
-    /* A link holds a job that waits ahead of a queue, or is taken for one that is about to, or for a sweep. */
+    /* A job with locks brings a link for when it waits ahead of its queue; a sweep takes another for each job. */
     struct tq_slab_shape links = {
         .object_size = sizeof(struct tq_link),
         .align = _Alignof(struct tq_link),
         .chunk_objects = 1u << TQ_LINKS_SHIFT,
         .magazine_objects = 30,
-        .limit = e->jobs_max + TQ_FIFO_SWEEP * TQ_LOCALS_MAX,
+        .limit = 2 * (e->jobs_max + TQ_MAGAZINE_MAX * TQ_LOCALS_MAX),
         .caches_max = TQ_LOCALS_MAX,
     };
     /* Of jobs with locks; records are credits of jobs, and change hands. */

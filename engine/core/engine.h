@@ -101,7 +101,6 @@ struct trq_engine {
     struct tq_bell room;    /* waiting for a slot or for room in a channel */
     struct tq_bell quiet;   /* waiting until nothing is ready and nothing runs */
     TQ_ON_LINE tq_a32 idle; /* pool threads that sleep, or are about to */
-    tq_a32 bulks;           /* calls that push several jobs just now */
     tq_a32 go;              /* enum tq_go */
     tq_a32 alive;           /* pool threads that have not ended */
     tq_a64 lost_races;      /* transitions that found another state: see life.h */
@@ -166,6 +165,22 @@ static inline struct tq_local *tq_local_of(struct trq_engine *engine)
 {
     struct tq_local *local = pthread_getspecific(engine->key);
     return TQ_LIKELY(local != NULL) ? local : tq_local_make(engine);
+}
+
+/* A call that may run an on_end, or that makes several things visible of which a stop must see all or none, is
+ * counted while it does, and nothing in it blocks. False: the engine stops, or is another process's. Either the stop sees
+ * the count, or the call sees the gate closed: both are seq_cst. */
+static inline bool tq_call_enter(struct trq_engine *engine, struct tq_local *local)
+{
+    tq_store(&local->calls, tq_load(&local->calls, relaxed) + 1, seq_cst);
+    if (tq_is_open(engine))
+        return true;
+    tq_store(&local->calls, tq_load(&local->calls, relaxed) - 1, release);
+    return false;
+}
+static inline void tq_call_leave(struct tq_local *local)
+{
+    tq_store(&local->calls, tq_load(&local->calls, relaxed) - 1, release);
 }
 
 /* ---- jobs ---- */

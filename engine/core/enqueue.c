@@ -119,11 +119,13 @@ static int ask_key(const struct call *c, struct tq_job *job, uint32_t index, str
     run.scratch = size <= SMALL ? small : tq_alloc_raw(memory, size, 16);
     if (!run.scratch)
         return tq_error(c->error, TRQ_ENOMEM, "no memory for the inputs as a struct");
-    bool was_in_callback = c->local->in_callback;
+    bool was_in_callback = c->local->in_callback, was_attempting = c->local->attempting;
     c->local->in_callback = true;
+    c->local->attempting = false;
     enum trq_end end =
         tq_run_ask(&run, c->plan->queue_lock->key, &c->plan->queue_lock->space->queue_prefix, out);
     c->local->in_callback = was_in_callback;
+    c->local->attempting = was_attempting;
     if (size > SMALL)
         tq_free(memory, run.scratch, size);
     if (end == TRQ_DONE)
@@ -176,8 +178,8 @@ static int fill_side(const struct call *c, struct tq_job *job, uint32_t index, u
     if (rc < 0)
         return rc;
     uint32_t at;
-    if (tq_side_take(c->engine, c->local, index, p->queue_lock != NULL, p->worker_lock != NULL,
-                     &at) < 0)
+    if (tq_side_take(c->engine, c->local, index, c->queue->number, p->queue_lock != NULL,
+                     p->worker_lock != NULL, &at) < 0)
         return tq_error(c->error, TRQ_ENOMEM, "no memory for a job with locks");
     struct tq_side *side = tq_side_at(c->engine, at);
     tq_side_set_digest(side->queue_key, digest);
@@ -215,11 +217,6 @@ ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
     if (TQ_UNLIKELY(rc < 0))
         goto give_slot;
     uint32_t note = 0, cold = 0;
-    if (TQ_UNLIKELY(c->plan != NULL && (c->plan->queue_lock || c->plan->worker_lock))) {
-        rc = fill_side(c, job, index, &cold);
-        if (rc < 0)
-            goto give_inputs;
-    }
     if (c->opts && (c->opts->channel || c->opts->on_end || c->opts->tag)) {
         rc = tq_note_take(e, c->local, c->opts, &note);
         if (rc < 0) {
@@ -227,16 +224,21 @@ ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
                      rc != TRQ_EFULL    ? "no memory for a job"
                      : c->opts->channel ? "the channel is full"
                                         : "too many ends are to be told");
-            goto give_side;
+            goto give_inputs;
         }
+    }
+    /* Last, since it may ask a function of the caller's: when there is room for the job. */
+    if (TQ_UNLIKELY(c->plan != NULL && (c->plan->queue_lock || c->plan->worker_lock))) {
+        rc = fill_side(c, job, index, &cold);
+        if (rc < 0)
+            goto give_note;
     }
     if (TQ_UNLIKELY(cold))
         tq_store(&tq_side_at(e, cold & ~TQ_COLD_SIDE)->note, note, relaxed);
     else
         cold = note;
     tq_store(&job->cold, cold, relaxed);
-    job->worker = (uint16_t)c->class->number;
-    job->queue = (uint16_t)c->queue->number;
+    tq_job_set_kind(job, c->class->number, c->queue->number);
     job->begun = 0;
     job->failures = 0;
     /* Nobody else knows the slot: stores are enough, and the push releases them. */
@@ -253,9 +255,9 @@ ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
         tq_note_arm(e, note, tq_job_id(e, index, word));
     *out_index = index;
     return 0;
-give_side:
-    if (cold)
-        tq_side_release(e, c->local, cold & ~TQ_COLD_SIDE);
+give_note:
+    if (note)
+        tq_note_drop(e, c->local, note);
 give_inputs:
     tq_blocks_give(&e->blocks, &c->local->blocks, job);
 give_slot:
@@ -398,6 +400,8 @@ static int ask(const struct call *c, size_t i, uint32_t *item, uint32_t *generat
         .wall = (p->flags & TQ_WALL) != 0,
         .due = p->due,
         .max_wait = p->queue_lock->max_wait,
+        .now =
+            p->later && p->rule == TRQ_DEBOUNCE ? tq_moment(c->engine) : (struct tq_moment){0, 0},
     };
     struct tq_answer answer;
     tq_queue_lock_ask(c->engine, c->local, &asker, &answer);
@@ -534,9 +538,18 @@ static int enqueue_all(const struct call *c, uint32_t *items, struct trq_job_id 
     int rc = may_wait ? make_jobs_waiting(c, items) : make_jobs(c, items);
     if (TQ_UNLIKELY(rc < 0))
         return refuse(c, rc);
+    /* Some may be in the queue when it is closed: then this thread still has to drop the others. */
+    bool counted = c->plan || count > 1;
+    if (counted && !tq_call_enter(c->engine, c->local)) {
+        while (count--)
+            undo_job(c, items[count]);
+        return tq_error(c->error, TRQ_ESTOPPED, "the engine is stopping or has stopped");
+    }
     rc = TQ_UNLIKELY(c->plan != NULL) ? admit_jobs(c, items) : publish_jobs(c, items);
     for (size_t i = 0; rc >= 0 && out_ids && i < count; i++)
         out_ids[i] = tq_job_id(c->engine, items[i], tq_word(items[count + i], TQ_READY));
+    if (counted)
+        tq_call_leave(c->local);
     return rc;
 }
 
@@ -668,13 +681,7 @@ static int finish_call(struct call *c, struct trq_job_id *out_ids)
         return tq_error(c->error, TRQ_ENOMEM, "no memory for %zu jobs", count);
     }
     c->now = (uint64_t)tq_clock_coarse(&e->clock) << 1;
-    /* A stop waits for calls with several jobs: some may be in the queue when it is closed, and then this
-     * thread still has to drop the others. */
-    tq_add(&e->bulks, 1, seq_cst);
-    int rc = tq_is_open(e)
-                 ? enqueue_all(c, items, out_ids)
-                 : tq_error(c->error, TRQ_ESTOPPED, "the engine is stopping or has stopped");
-    tq_sub(&e->bulks, 1, release);
+    int rc = enqueue_all(c, items, out_ids);
     tq_fifo_trim(&e->segments, &c->local->segments);
     tq_free(&e->memory, c->endings, ends_size);
     if (items != one_or_some)
@@ -766,7 +773,8 @@ int tq_enqueue_digest(struct trq_engine *engine, struct tq_local *local, struct 
         .source = &source,
         .plan = &plan,
     };
-    struct tq_job job = {.worker = (uint16_t) class->number};
+    struct tq_job job = {.size = 0};
+    tq_job_set_kind(&job, class->number, class->queue->number);
     int rc = fill_inputs(&c, &job, 0);
     if (rc == 0) {
         rc = queue_digest(&c, &job, 0, out_digest);

@@ -57,8 +57,8 @@ static bool is_still_so(const struct look *l)
 static void name_it(const struct look *l, struct trq_why *why)
 {
     const struct tq_registry *r = &l->engine->registry;
-    const struct tq_queue *queue = r->queues[l->job->queue];
-    why->worker = r->classes[l->job->worker]->text;
+    const struct tq_queue *queue = r->queues[tq_job_queue_number(l->job)];
+    why->worker = r->classes[tq_job_class_number(l->job)]->text;
     why->queue = queue->text;
     why->weight = tq_queue_weight(queue);
 }
@@ -83,7 +83,7 @@ static bool explain_scheduled(const struct look *l, struct trq_why *why)
 static bool explain_ready(const struct look *l, struct trq_why *why)
 {
     struct trq_engine *e = l->engine;
-    uint16_t number = l->job->queue;
+    uint32_t number = tq_job_queue_number(l->job);
     if (!is_still_so(l))
         return false;
     struct tq_queue *queue = e->registry.queues[number];

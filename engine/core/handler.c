@@ -157,7 +157,7 @@ int trq_job_attempt(const struct trq_job *run)
 
 const char *trq_job_queue(const struct trq_job *run)
 {
-    return run->engine->registry.queues[run->job->queue]->text;
+    return run->engine->registry.queues[tq_job_queue_number(run->job)]->text;
 }
 
 const struct trq_worker *trq_job_worker(const struct trq_job *run)

@@ -1,6 +1,6 @@
 /* A job in memory: one cache line, and its life as a word.
  *
- * Shape.   word:  generation 32 | unused 10 | turn 6 | flags 8 | state 8
+ * Shape.   word:  generation 32 | unused 11 | turn 5 | flags 8 | state 8
  *
  *                            +---- due, run now ----+       +---------------- requeue ---------------+
  *                            |                      v       v                                        |
@@ -56,8 +56,10 @@ enum tq_state {
 #define TQ_STOP_ASKED UINT64_C(0x2000) /* cancelled while it was STARTING or RUNNING */
 #define TQ_WALL UINT64_C(0x4000)       /* scheduled: due by the wall clock */
 /* Tells the timer entry of now from older ones. */
-#define TQ_TURN UINT64_C(0x3f0000)
-enum { TQ_TURN_SHIFT = 16, TQ_ITEM_BITS = 26 };
+#define TQ_TURN UINT64_C(0x1f0000)
+enum { TQ_TURN_SHIFT = 16, TQ_ITEM_BITS = 27 /* of a slot: 2^26 jobs, and what threads bring */ };
+
+_Static_assert((TQ_TURN >> TQ_TURN_SHIFT) < UINT64_C(1) << (32 - TQ_ITEM_BITS), "both in 32 bits");
 
 #define TQ_COLD_SIDE UINT32_C(0x80000000)
 
@@ -67,11 +69,10 @@ struct tq_job {
     TQ_ON_LINE tq_a64 word;
     tq_a64
         enqueued; /* mono ns, shifted left by one; lowest bit: this job is timed. SCHEDULED: due, ns */
-    tq_a32 cold;     /* what few jobs need. 0: nothing; TQ_COLD_SIDE | side; else note index + 1 */
-    uint32_t size;   /* of the inputs */
-    uint16_t worker; /* number of the class */
-    uint16_t queue;  /* number of the queue */
-    uint16_t begun;  /* how often its handler began; stays at the top */
+    tq_a32 cold;    /* what few jobs need. 0: nothing; TQ_COLD_SIDE | side; else note index + 1 */
+    uint32_t size;  /* of the inputs */
+    tq_a32 kind;    /* numbers of the class and, above, of the queue; atomic as `cold` is */
+    uint16_t begun; /* how often its handler began; stays at the top */
     uint8_t failures;
     uint8_t block_class; /* of the inputs' block; TQ_INLINE_CLASS: they are here */
     union {
@@ -81,6 +82,19 @@ struct tq_job {
     } u;
 };
 _Static_assert(sizeof(struct tq_job) == TQ_LINE, "a job moves between cores as one line");
+
+static inline uint32_t tq_job_class_number(const struct tq_job *job)
+{
+    return tq_load(&job->kind, relaxed) & 0xffff;
+}
+static inline uint32_t tq_job_queue_number(const struct tq_job *job)
+{
+    return tq_load(&job->kind, relaxed) >> 16;
+}
+static inline void tq_job_set_kind(struct tq_job *job, uint32_t class_number, uint32_t queue_number)
+{
+    tq_store(&job->kind, class_number | queue_number << 16, relaxed);
+}
 
 static inline enum tq_state tq_word_state(uint64_t word)
 {

@@ -34,8 +34,7 @@ void tq_job_carry(struct tq_job *to, const struct tq_job *from)
 {
     tq_store(&to->cold, tq_load(&from->cold, relaxed), release);
     to->size = from->size;
-    to->worker = from->worker;
-    to->queue = from->queue;
+    tq_store(&to->kind, tq_load(&from->kind, relaxed), relaxed);
     to->begun = from->begun;
     to->failures = from->failures;
     to->block_class = from->block_class;
@@ -71,7 +70,7 @@ bool tq_job_end_ready(struct trq_engine *engine, uint32_t index, uint64_t *word,
 void tq_job_lay_down(struct trq_engine *engine, struct tq_ended *ended)
 {
     uint64_t held;
-    tq_add(&engine->registry.queues[ended->husk.queue]->tombs, 1, relaxed);
+    tq_add(&engine->registry.queues[tq_job_queue_number(&ended->husk)]->tombs, 1, relaxed);
     tq_job_become(engine, tq_job_at(engine, ended->index), TQ_HELD, TQ_LAID_DOWN, &held);
 }
 
@@ -113,11 +112,11 @@ bool tq_job_end_waiting(struct trq_engine *engine, struct tq_local *local, uint3
 void tq_ended_finish(struct trq_engine *engine, struct tq_local *local, struct tq_ended *ended)
 {
     struct tq_job *husk = &ended->husk;
-    struct tq_class *class = engine->registry.classes[husk->worker];
+    struct tq_class *class = engine->registry.classes[tq_job_class_number(husk)];
     struct trq_event event = {
         .id = tq_job_id(engine, ended->index, ended->old),
         .worker = class->text,
-        .queue = engine->registry.queues[husk->queue]->text,
+        .queue = engine->registry.queues[tq_job_queue_number(husk)]->text,
         .outcome = (enum trq_outcome)(ended->reason - TQ_ENDED_DONE),
         .attempts = husk->begun,
         .other = ended->other,
@@ -128,7 +127,7 @@ void tq_ended_finish(struct trq_engine *engine, struct tq_local *local, struct t
     if (ended->old & TQ_QUEUE_LOCKED)
         tq_queue_lock_leave(engine, local, husk, ended->index, tq_word_generation(ended->old),
                             NULL);
-    struct tq_tally *tally = tq_local_tally(local, husk->worker);
+    struct tq_tally *tally = tq_local_tally(local, class->number);
     tq_class_count(class, tally, counter_of[ended->reason], 1);
     if (ended->reason == TQ_ENDED_DROPPED)
         tq_add(&engine->dropped, 1, release);
@@ -136,7 +135,7 @@ void tq_ended_finish(struct trq_engine *engine, struct tq_local *local, struct t
     if (!ended->keeps_slot)
         tq_job_discard_slot(engine, local, ended->index);
     else
-        tq_tombs_sweep(engine, local, engine->registry.queues[husk->queue]);
+        tq_tombs_sweep(engine, local, engine->registry.queues[tq_job_queue_number(husk)]);
     tq_job_tell(engine, local, note, ended->old, &event, NULL);
 }
 
@@ -183,7 +182,7 @@ enum tq_state tq_job_settled(struct tq_job *job)
 void tq_job_bury(struct trq_engine *engine, struct tq_local *local, uint32_t index)
 {
     struct tq_job *job = tq_job_at(engine, index);
-    tq_sub(&engine->registry.queues[job->queue]->tombs, 1, relaxed);
+    tq_sub(&engine->registry.queues[tq_job_queue_number(job)]->tombs, 1, relaxed);
     /* The generation has been raised already. */
     uint64_t word = tq_load(&job->word, relaxed);
     tq_store(&job->word, tq_word(tq_word_generation(word), TQ_FREE), relaxed);

@@ -106,6 +106,13 @@ static inline bool tq_job_become_if(struct tq_job *job, enum tq_reason reason, u
     return true;
 }
 
+/* A job, and not what is left of one. */
+static inline bool tq_word_lives(uint64_t word)
+{
+    enum tq_state state = tq_word_state(word);
+    return state != TQ_FREE && state != TQ_HELD && state != TQ_TOMB;
+}
+
 /* Does it hold its queue lock? */
 static inline bool tq_word_waits(uint64_t word)
 {

@@ -78,6 +78,7 @@ struct tq_local {
     tq_a64 refused_full;
     tq_a64 refused_input;
     tq_a64 wakeups;
+    tq_a32 calls;     /* of this thread, that a stop waits for: see tq_call_enter */
     tq_a64 scheduled; /* became so by this thread, less those that it took out: may be negative */
 
     ck_epoch_record_t epoch;

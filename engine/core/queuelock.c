@@ -24,10 +24,16 @@ static bool name(struct trq_engine *e, struct tq_bucket *bucket, struct tq_queue
                                                   digest);
         side->queue_record = TQ_NONE;
     }
+    /* What was merged into a job that has started and not yet taken it along passes on. */
+    uint64_t before = added ? 0 : tq_load(&tq_job_at(e, r->job)->word, relaxed);
+    bool passes = !added && tq_word_generation(before) == r->generation &&
+                  tq_word_state(before) == TQ_RUNNING;
+    if (!passes) {
+        r->begun = 0;
+        r->failures = 0;
+    }
     r->job = index;
     r->generation = generation;
-    r->begun = 0;
-    r->failures = 0;
     return added;
 }
 
@@ -51,7 +57,7 @@ static struct tq_side *side_of_job(struct trq_engine *e, const struct tq_job *jo
 
 static bool publish(struct trq_engine *e, struct tq_local *local, uint32_t index)
 {
-    struct tq_queue *queue = e->registry.queues[tq_job_at(e, index)->queue];
+    struct tq_queue *queue = e->registry.queues[tq_job_queue_number(tq_job_at(e, index))];
     return tq_publish(e, local, queue, &index, 1) == 1;
 }
 
@@ -59,7 +65,7 @@ static bool publish(struct trq_engine *e, struct tq_local *local, uint32_t index
 static void publish_in_front(struct trq_engine *e, struct tq_local *local, struct tq_side *side,
                              uint64_t place, uint32_t index)
 {
-    struct tq_queue *queue = e->registry.queues[tq_job_at(e, index)->queue];
+    struct tq_queue *queue = e->registry.queues[tq_job_queue_number(tq_job_at(e, index))];
     uint32_t link = side->link;
     side->link = TQ_NONE;
     tq_fifo_put(&queue->fifo, &local->segments, link, place, index);
@@ -97,7 +103,8 @@ static bool replace(struct trq_engine *e, struct tq_local *local, const struct t
     if (!a->later && tq_word_state(word) == TQ_READY) {
         if (!tq_job_end_ready(e, twin, &word, TQ_ENDED_REPLACED, ended))
             return false;
-        if (ended->husk.queue == mine->queue) {
+        bool used_up = tq_word_generation(word) + 1 == UINT32_MAX; /* the slot is to be retired */
+        if (tq_job_queue_number(&ended->husk) == tq_job_queue_number(mine) && !used_up) {
             fill(e, a, twin, out);
         } else {
             tq_job_lay_down(e, ended);
@@ -108,7 +115,8 @@ static bool replace(struct trq_engine *e, struct tq_local *local, const struct t
         if (!tq_job_end_waiting(e, local, twin, tq_word_generation(word), TQ_ENDED_REPLACED, ended,
                                 &found))
             return false;
-        bool in_line = ended->husk.queue == mine->queue && tq_word_state(ended->old) == TQ_PARKED;
+        bool in_line = tq_job_queue_number(&ended->husk) == tq_job_queue_number(mine) &&
+                       tq_word_state(ended->old) == TQ_PARKED;
         if (!a->later && in_line)
             publish_in_front(e, local, side_of_job(e, mine), side_of_job(e, &ended->husk)->place,
                              a->index);
@@ -135,7 +143,7 @@ static bool meet(struct trq_engine *e, struct tq_local *local, const struct tq_a
         return false;
     out->code = TRQ_DUPLICATE;
     if (a->rule == TRQ_DEBOUNCE && a->later && tq_word_state(word) == TQ_SCHEDULED &&
-        tq_schedule_put_off(e, r->job, r->generation, a->due, a->wall, a->max_wait))
+        tq_schedule_put_off(e, &a->now, r->job, r->generation, a->due, a->wall, a->max_wait))
         out->code = TRQ_DEBOUNCED;
     out->index = r->job;
     out->generation = r->generation;
@@ -210,9 +218,18 @@ static void merge(struct tq_queue_key *r, const struct tq_job *job)
         r->failures = job->failures;
 }
 
+/* A job that was cancelled while it ran does not come back. */
+static bool become_again(struct tq_job *job, enum tq_reason reason, uint64_t *word)
+{
+    if (tq_word_state(*word) == TQ_RUNNING)
+        return tq_job_become_unless(job, TQ_RUNNING, reason, TQ_STOP_ASKED, word);
+    return tq_job_become_if(job, reason, word);
+}
+
 /* Under the bucket, and the stripe of one that is SCHEDULED. */
 static enum tq_return come_back(struct trq_engine *e, struct tq_bucket *bucket,
-                                struct tq_digest digest, struct tq_comeback *c, bool *added)
+                                struct tq_digest digest, struct tq_side *side,
+                                struct tq_comeback *c, bool *added)
 {
     struct tq_job *job = tq_job_at(e, c->index);
     uint32_t generation = tq_word_generation(c->word);
@@ -233,17 +250,23 @@ static enum tq_return come_back(struct trq_engine *e, struct tq_bucket *bucket,
     bool mine = r && r->job == c->index && r->generation == generation;
     uint64_t twins;
     if (r && !mine && absorb(tq_job_at(e, r->job), r->generation, &twins)) {
-        merge(r, job);
         if (!tq_job_become_if(job, TQ_ENDED_MERGED, &c->word))
-            return TQ_RETURN_LOST; /* cannot be: it leaves this state only under our locks */
+            return TQ_RETURN_LOST; /* cannot be: it leaves this state only under our locks, or by us */
+        merge(r, job);
         tq_job_end_take(&c->ended, c->index, TQ_ENDED_MERGED, c->word, job);
         c->ended.other = tq_job_id(e, r->job, tq_word(r->generation, TQ_READY));
         return TQ_MERGED;
     }
-    if (!mine)
-        *added = name(e, bucket, r, digest, side_of_job(e, job), c->index, generation);
+    /* Whoever ends it from here on waits for our bucket before he gives back its side. */
+    uint64_t before = tq_load(&job->enqueued, relaxed);
     tq_store(&job->enqueued, c->stamp, relaxed);
-    return tq_job_become_if(job, c->reason, &c->word) ? TQ_RETURNED : TQ_RETURN_LOST;
+    if (!become_again(job, c->reason, &c->word)) {
+        tq_store(&job->enqueued, before, relaxed);
+        return TQ_RETURN_LOST;
+    }
+    if (!mine)
+        *added = name(e, bucket, r, digest, side, c->index, generation);
+    return TQ_RETURNED;
 }
 
 enum tq_return tq_queue_lock_return(struct trq_engine *engine, struct tq_local *local,
@@ -260,7 +283,7 @@ enum tq_return tq_queue_lock_return(struct trq_engine *engine, struct tq_local *
     struct tq_bucket *bucket = tq_locktab_lock(&engine->queue_locks, digest);
     if (scheduled)
         tq_stripe_lock(engine, c->index);
-    enum tq_return result = come_back(engine, bucket, digest, c, &added);
+    enum tq_return result = come_back(engine, bucket, digest, side, c, &added);
     if (scheduled)
         tq_stripe_unlock(engine, c->index);
     if (result == TQ_RETURNED && c->reason != TQ_PUT_OFF) {

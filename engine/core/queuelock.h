@@ -20,6 +20,7 @@
 
 #include "engine/core/engine.h"
 #include "engine/core/life.h"
+#include "engine/core/schedule.h"
 
 struct tq_queue_key {
     struct tq_record record; /* first */
@@ -37,7 +38,8 @@ struct tq_asker {
     uint64_t word; /* ... which this is its word for */
     bool wall;     /* ... by the wall clock */
     int64_t due;
-    int64_t max_wait; /* 0: no bound */
+    int64_t max_wait;     /* 0: no bound */
+    struct tq_moment now; /* for TRQ_DEBOUNCE */
 };
 struct tq_answer {
     int code; /* TRQ_OK, TRQ_DUPLICATE, TRQ_DEBOUNCED, TRQ_REPLACED, TRQ_ESTOPPED */

@@ -51,8 +51,12 @@ static inline bool open_memory(struct trq_job *run)
 
 static inline void close_state(struct trq_job *run)
 {
-    if (TQ_UNLIKELY(run->has_state && run->class->declared->state_drop))
+    if (TQ_UNLIKELY(run->has_state && run->class->declared->state_drop)) {
+        struct trq_job *outer = run->local->running;
+        run->local->running = run; /* it may do what a handler may */
         run->class->declared->state_drop(trq_job_state(run), run);
+        run->local->running = outer;
+    }
     run->has_state = false;
 }
 
@@ -134,7 +138,8 @@ static void come_back(struct trq_job *run, enum tq_reason reason, uint64_t stamp
             tq_notify(e, run->local);
         }
         break;
-    case TQ_RETURN_LOST:
+    case TQ_RETURN_LOST: /* it was cancelled meanwhile: nothing else can happen to it while it is ours */
+        end_cancelled(run, TQ_RUNNING);
         break;
     }
 }
@@ -175,8 +180,10 @@ static void put_off(struct trq_job *run, int64_t after)
         return;
     }
     tq_store(&job->enqueued, (uint64_t)due, relaxed);
-    if (!tq_job_become(e, job, TQ_RUNNING, TQ_PUT_OFF, &word))
+    if (!tq_job_become_unless(job, TQ_RUNNING, TQ_PUT_OFF, TQ_STOP_ASKED, &word)) {
+        end_cancelled(run, TQ_RUNNING);
         return;
+    }
     tq_count(&run->local->scheduled, 1);
     tq_schedule_submit(e, run->local, run->index, tq_word_after(word, TQ_RUNNING, TQ_PUT_OFF), due);
 }
@@ -205,10 +212,12 @@ static void requeue(struct trq_job *run)
         come_back(run, TQ_REQUEUED, stamp, false);
         return;
     }
-    struct tq_queue *queue = e->registry.queues[run->job->queue];
+    struct tq_queue *queue = e->registry.queues[tq_job_queue_number(run->job)];
     tq_store(&run->job->enqueued, stamp, relaxed);
-    if (!tq_job_become(e, run->job, TQ_RUNNING, TQ_REQUEUED, &word))
+    if (!tq_job_become_unless(run->job, TQ_RUNNING, TQ_REQUEUED, TQ_STOP_ASKED, &word)) {
+        end_cancelled(run, TQ_RUNNING);
         return;
+    }
     if (tq_publish(e, run->local, queue, &index, 1) == 0)
         tq_job_drop(e, run->local, index); /* the engine stops */
     else
@@ -238,7 +247,7 @@ static void tell(struct trq_job *run, enum trq_end end, struct trq_event *event,
 static void end_job(struct trq_job *run, enum trq_end end, int64_t waited, int64_t ran)
 {
     uint16_t begun = run->job->begun;
-    uint16_t queue = run->job->queue;
+    uint32_t queue = tq_job_queue_number(run->job);
     uint64_t old;
     if (!tq_job_become(run->engine, run->job, TQ_RUNNING, reason_of[end], &old))
         return;
@@ -313,7 +322,7 @@ static inline void open_run(struct trq_job *run, struct trq_engine *engine, stru
     struct tq_job *job = tq_job_at(engine, index);
     run->engine = engine;
     run->local = local;
-    run->class = engine->registry.classes[job->worker];
+    run->class = engine->registry.classes[tq_job_class_number(job)];
     run->job = job;
     run->inputs = tq_blocks_at(&engine->blocks, job);
     run->index = index;
@@ -399,7 +408,7 @@ static void go_back(struct trq_job *run)
 {
     struct trq_engine *e = run->engine;
     struct tq_side *side = side_of(run);
-    struct tq_queue *queue = e->registry.queues[run->job->queue];
+    struct tq_queue *queue = e->registry.queues[tq_job_queue_number(run->job)];
     uint64_t word;
     if (tq_load(&run->job->word, relaxed) & TQ_STOP_ASKED) {
         end_cancelled(run, TQ_RUNNING);
@@ -413,7 +422,10 @@ static void go_back(struct trq_job *run)
         uint32_t link = side->link, index = run->index;
         uint64_t place = side->place;
         side->link = TQ_NONE;
-        if (tq_job_become(e, run->job, TQ_RUNNING, TQ_REQUEUED, &word)) {
+        if (!tq_job_become_unless(run->job, TQ_RUNNING, TQ_REQUEUED, TQ_STOP_ASKED, &word)) {
+            side->link = link;
+            end_cancelled(run, TQ_RUNNING);
+        } else {
             tq_fifo_put(&queue->fifo, &run->local->segments, link, place, index);
             tq_publish_mark(e, queue);
             tq_notify(e, run->local);

@@ -41,23 +41,25 @@ bool tq_schedule_due(const struct trq_engine *engine, const struct trq_opts *opt
     return opts->at.ns && opts->at.ns > tq_clock_wall(&engine->clock);
 }
 
-static int64_t now_of(const struct trq_engine *e, bool wall)
+struct tq_moment tq_moment(const struct trq_engine *engine)
 {
-    return wall ? tq_clock_wall(&e->clock) : tq_clock_boot(&e->clock);
+    return (struct tq_moment){tq_clock_boot(&engine->clock), tq_clock_wall(&engine->clock)};
 }
 
-/* The same moment on the other clock, as they stand now. */
-static int64_t on_clock(const struct trq_engine *e, int64_t time, bool from_wall, bool to_wall)
+/* The same time on the other clock, as they stand now. */
+static int64_t on_clock(const struct tq_moment *now, int64_t time, bool from_wall, bool to_wall)
 {
     if (from_wall == to_wall)
         return time;
-    return later_by(now_of(e, to_wall), between(now_of(e, from_wall), time));
+    return later_by(to_wall ? now->wall : now->boot,
+                    between(from_wall ? now->wall : now->boot, time));
 }
 
 int64_t tq_schedule_wall_due(const struct trq_engine *engine, const struct tq_job *job,
                              uint64_t word)
 {
-    return on_clock(engine, (int64_t)tq_load(&job->enqueued, relaxed), (word & TQ_WALL) != 0, true);
+    struct tq_moment now = tq_moment(engine);
+    return on_clock(&now, (int64_t)tq_load(&job->enqueued, relaxed), (word & TQ_WALL) != 0, true);
 }
 
 /* ---- submit, end --------------------------------------------------------------------------------------------- */
@@ -105,20 +107,21 @@ static enum tq_fire fire(struct trq_engine *e, struct tq_local *local, uint32_t 
 {
     struct tq_job *job = tq_job_at(e, index);
     enum tq_fire result = TQ_STALE;
+    uint64_t stamp = tq_stamp(e, local); /* not under the stripe: a clock may be the host's */
     tq_stripe_lock(e, index);
-    uint64_t seen = tq_load(&job->word, relaxed);
+    uint64_t seen = tq_load(&job->word, acquire);
     if (tq_word_state(seen) == TQ_SCHEDULED &&
         tq_word_generation(seen) == tq_word_generation(word) && !((seen ^ word) & TQ_TURN)) {
         *out_due = (int64_t)tq_load(&job->enqueued, relaxed);
         result = TQ_LATER;
         if (*out_due <= now) {
-            tq_store(&job->enqueued, tq_stamp(e, local), relaxed);
+            tq_store(&job->enqueued, stamp, relaxed);
             result = leave(local, job, &seen, TQ_BECAME_DUE) ? TQ_FIRED : TQ_STALE;
         }
     }
     tq_stripe_unlock(e, index);
     if (result == TQ_FIRED) {
-        struct tq_queue *queue = e->registry.queues[job->queue];
+        struct tq_queue *queue = e->registry.queues[tq_job_queue_number(job)];
         if (tq_publish(e, local, queue, &index, 1) == 0)
             tq_job_drop(e, local, index); /* the engine stops */
     }
@@ -178,15 +181,15 @@ enum tq_fire tq_job_due(struct trq_engine *engine, struct tq_local *local, uint3
 
 /* ---- move ----------------------------------------------------------------------------------------------------- */
 
-bool tq_schedule_put_off(struct trq_engine *engine, uint32_t index, uint32_t generation,
-                         int64_t due, bool wall, int64_t max_wait)
+bool tq_schedule_put_off(struct trq_engine *engine, const struct tq_moment *now, uint32_t index,
+                         uint32_t generation, int64_t due, bool wall, int64_t max_wait)
 {
     struct tq_job *job = tq_job_at(engine, index);
     bool moved = false;
     tq_stripe_lock(engine, index);
-    uint64_t word = tq_load(&job->word, relaxed);
+    uint64_t word = tq_load(&job->word, acquire);
     if (tq_word_generation(word) == generation && tq_word_state(word) == TQ_SCHEDULED) {
-        due = on_clock(engine, due, wall, (word & TQ_WALL) != 0);
+        due = on_clock(now, due, wall, (word & TQ_WALL) != 0);
         struct tq_side *side = tq_side_at(engine, tq_cold_side(tq_load(&job->cold, relaxed)));
         int64_t last = max_wait ? later_by(side->first, max_wait) : INT64_MAX;
         if (due > last)
@@ -200,8 +203,8 @@ bool tq_schedule_put_off(struct trq_engine *engine, uint32_t index, uint32_t gen
 }
 
 /* The stripe is held, and the job is SCHEDULED. True: *out_word is to be submitted. */
-static bool set_due(struct trq_engine *e, struct tq_job *job, int64_t due, bool wall,
-                    uint64_t *out_word)
+static bool set_due(struct trq_engine *e, const struct tq_moment *now, struct tq_job *job,
+                    int64_t due, bool wall, uint64_t *out_word)
 {
     uint64_t word = tq_load(&job->word, relaxed);
     bool was_wall = (word & TQ_WALL) != 0;
@@ -211,7 +214,7 @@ static bool set_due(struct trq_engine *e, struct tq_job *job, int64_t due, bool 
     }
     uint32_t side = tq_cold_side(tq_load(&job->cold, relaxed));
     if (side != UINT32_MAX)
-        tq_side_at(e, side)->first = on_clock(e, tq_side_at(e, side)->first, was_wall, wall);
+        tq_side_at(e, side)->first = on_clock(now, tq_side_at(e, side)->first, was_wall, wall);
     uint64_t next;
     do
         next = (tq_next_turn(word) & ~TQ_WALL) | (wall ? TQ_WALL : 0);
@@ -223,7 +226,7 @@ static bool set_due(struct trq_engine *e, struct tq_job *job, int64_t due, bool 
 
 /* ---- the calls -------------------------------------------------------------------------------------------------- */
 
-/* 0 and *out_local, *out_job (NULL: never was); or the error. */
+/* 0 and *out_local, *out_job; then tq_call_leave is to follow. Or what to return. */
 static int begin(struct trq_engine *engine, struct trq_job_id id, struct tq_local **out_local,
                  struct tq_job **out_job)
 {
@@ -233,7 +236,11 @@ static int begin(struct trq_engine *engine, struct trq_job_id id, struct tq_loca
         return TRQ_ESTOPPED;
     *out_local = tq_local_of(engine);
     *out_job = tq_job_by_id(engine, id);
-    return *out_local ? 0 : TRQ_ENOMEM;
+    if (!*out_local)
+        return TRQ_ENOMEM;
+    if (!*out_job)
+        return TRQ_GONE;
+    return tq_call_enter(engine, *out_local) ? 0 : TRQ_ESTOPPED;
 }
 
 static uint32_t generation_of(struct trq_job_id id)
@@ -252,26 +259,34 @@ static bool ask_to_stop(struct tq_job *job, uint32_t generation, uint64_t *word)
     return true;
 }
 
+static int cancel(struct trq_engine *e, struct tq_local *local, struct tq_job *job,
+                  struct trq_job_id id)
+{
+    for (;;) {
+        struct tq_ended ended;
+        uint64_t word;
+        if (tq_job_end_waiting(e, local, (uint32_t)id.slot, generation_of(id), TQ_ENDED_CANCELLED,
+                               &ended, &word)) {
+            tq_ended_finish(e, local, &ended);
+            return TRQ_OK;
+        }
+        if (ask_to_stop(job, generation_of(id), &word))
+            return TRQ_ASKED;
+        if (tq_word_generation(word) != generation_of(id) || !tq_word_lives(word))
+            return TRQ_GONE;
+    }
+}
+
 int trq_cancel(struct trq_engine *engine, struct trq_job_id id)
 {
     struct tq_local *local;
     struct tq_job *job;
     int rc = begin(engine, id, &local, &job);
-    if (rc < 0 || !job)
-        return rc < 0 ? rc : TRQ_GONE;
-    for (;;) {
-        struct tq_ended ended;
-        uint64_t word;
-        if (tq_job_end_waiting(engine, local, (uint32_t)id.slot, generation_of(id),
-                               TQ_ENDED_CANCELLED, &ended, &word)) {
-            tq_ended_finish(engine, local, &ended);
-            return TRQ_OK;
-        }
-        if (ask_to_stop(job, generation_of(id), &word))
-            return TRQ_ASKED;
-        if (tq_word_generation(word) != generation_of(id) || tq_word_state(word) == TQ_FREE)
-            return TRQ_GONE;
-    }
+    if (rc)
+        return rc;
+    rc = cancel(engine, local, job, id);
+    tq_call_leave(local);
+    return rc;
 }
 
 static int move(struct trq_engine *engine, struct trq_job_id id, int64_t due, bool wall)
@@ -279,24 +294,28 @@ static int move(struct trq_engine *engine, struct trq_job_id id, int64_t due, bo
     struct tq_local *local;
     struct tq_job *job;
     int rc = begin(engine, id, &local, &job);
-    if (rc < 0 || !job)
-        return rc < 0 ? rc : TRQ_GONE;
-    if (!tq_timer_reserve(engine, local, 1))
+    if (rc)
+        return rc;
+    if (!tq_timer_reserve(engine, local, 1)) {
+        tq_call_leave(local);
         return TRQ_ENOMEM;
+    }
+    struct tq_moment now = tq_moment(engine);
     uint32_t index = (uint32_t)id.slot;
     bool anew = false, found = false;
     uint64_t word;
     tq_stripe_lock(engine, index);
-    word = tq_load(&job->word, relaxed);
+    word = tq_load(&job->word, acquire);
     if (tq_word_generation(word) == generation_of(id) && tq_word_state(word) == TQ_SCHEDULED) {
         found = true;
-        anew = set_due(engine, job, due, wall, &word);
+        anew = set_due(engine, &now, job, due, wall, &word);
     }
     tq_stripe_unlock(engine, index);
     if (anew) {
         tq_timer_stale(engine);
         tq_schedule_submit(engine, local, index, word, due);
     }
+    tq_call_leave(local);
     return found ? TRQ_OK : TRQ_GONE;
 }
 
@@ -313,24 +332,20 @@ int trq_move_in(struct trq_engine *engine, struct trq_job_id id, struct trq_span
     return move(engine, id, after.ns > 0 ? later_by(now, after.ns) : now, false);
 }
 
-int trq_run_now(struct trq_engine *engine, struct trq_job_id id)
+static int run_now(struct trq_engine *e, struct tq_local *local, struct tq_job *job,
+                   struct trq_job_id id)
 {
-    struct tq_local *local;
-    struct tq_job *job;
-    int rc = begin(engine, id, &local, &job);
-    if (rc < 0 || !job)
-        return rc < 0 ? rc : TRQ_GONE;
     for (;;) {
         uint64_t word = tq_load(&job->word, acquire);
         int64_t due;
         bool merged = false;
         if (tq_word_generation(word) != generation_of(id) || tq_word_state(word) != TQ_SCHEDULED)
             return TRQ_GONE;
-        switch (fire_any(engine, local, (uint32_t)id.slot, word, INT64_MAX, &due, &merged)) {
+        switch (fire_any(e, local, (uint32_t)id.slot, word, INT64_MAX, &due, &merged)) {
         case TQ_FIRED:
-            tq_timer_stale(engine);
+            tq_timer_stale(e);
             if (!merged)
-                tq_notify(engine, local);
+                tq_notify(e, local);
             return merged ? TRQ_DUPLICATE : TRQ_OK;
         case TQ_AGAIN:
             return TRQ_ENOMEM;
@@ -339,6 +354,18 @@ int trq_run_now(struct trq_engine *engine, struct trq_job_id id)
             break; /* moved just now, or gone */
         }
     }
+}
+
+int trq_run_now(struct trq_engine *engine, struct trq_job_id id)
+{
+    struct tq_local *local;
+    struct tq_job *job;
+    int rc = begin(engine, id, &local, &job);
+    if (rc)
+        return rc;
+    rc = run_now(engine, local, job, id);
+    tq_call_leave(local);
+    return rc;
 }
 
 /* ---- by worker and inputs ------------------------------------------------------------------------------------------ */
@@ -368,7 +395,7 @@ static bool same_value(const struct trq_value *has, const struct trq_value *want
 
 bool tq_job_contains(const struct trq_engine *engine, struct tq_job *job, struct trq_dict inputs)
 {
-    const struct tq_layout *layout = engine->registry.classes[job->worker]->layout;
+    const struct tq_layout *layout = engine->registry.classes[tq_job_class_number(job)]->layout;
     const unsigned char *bytes = tq_blocks_at(&engine->blocks, job);
     for (size_t i = 0; i < inputs.count; i++) {
         const struct trq_kv *kv = &inputs.kv[i];
@@ -406,7 +433,8 @@ static long each(struct trq_engine *engine, const struct trq_worker *worker, str
             continue;
         tq_stripe_lock(engine, i);
         uint64_t word = tq_load(&job->word, acquire);
-        bool matches = tq_word_state(word) == TQ_SCHEDULED && job->worker == class->number &&
+        bool matches = tq_word_state(word) == TQ_SCHEDULED &&
+                       tq_job_class_number(job) == class->number &&
                        tq_job_contains(engine, job, inputs);
         tq_stripe_unlock(engine, i);
         if (matches && fn(engine, tq_job_id(engine, i, word), arg) == TRQ_OK)

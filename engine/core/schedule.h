@@ -26,11 +26,17 @@ static inline void tq_stripe_unlock(struct trq_engine *engine, uint32_t index)
     tq_mutex_unlock(&engine->stripes[index % TQ_STRIPES]);
 }
 
+/* Both clocks, read before any lock is taken, since they may be the host's. */
+struct tq_moment {
+    int64_t boot, wall;
+};
+struct tq_moment tq_moment(const struct trq_engine *engine);
+
 /* When is opts' `at` or `in`? False: now, or past. */
 bool tq_schedule_due(const struct trq_engine *engine, const struct trq_opts *opts, int64_t *out_due,
                      bool *out_wall);
-/* Submit the timer of a job that has just become SCHEDULED, `word` since. False: the engine stops and the job was ended
- * here as if it had never been (`undo`), or as dropped by whoever was faster. */
+/* Submit the timer of a job that has just become SCHEDULED, `word` since. If the engine stops, the job ends as dropped,
+ * here or there. */
 void tq_schedule_submit(struct trq_engine *engine, struct tq_local *local, uint32_t index,
                         uint64_t word, int64_t due);
 
@@ -44,8 +50,8 @@ bool tq_schedule_end(struct trq_engine *engine, struct tq_local *local, uint32_t
                      uint64_t *word, enum tq_reason reason);
 /* Debounce: due at the later of its own and that time, but at most so long after it was enqueued first. True: it is
  * due later now. */
-bool tq_schedule_put_off(struct trq_engine *engine, uint32_t index, uint32_t generation,
-                         int64_t due, bool wall, int64_t max_wait);
+bool tq_schedule_put_off(struct trq_engine *engine, const struct tq_moment *now, uint32_t index,
+                         uint32_t generation, int64_t due, bool wall, int64_t max_wait);
 /* Of a job that is SCHEDULED: when it is due, as the wall clock stands now. */
 int64_t tq_schedule_wall_due(const struct trq_engine *engine, const struct tq_job *job,
                              uint64_t word);

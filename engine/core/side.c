@@ -9,8 +9,8 @@ struct tq_side *tq_side_at(const struct trq_engine *engine, uint32_t index)
     return tq_slab_at(&engine->sides, index);
 }
 
-int tq_side_take(struct trq_engine *engine, struct tq_local *local, uint32_t job, bool queue_lock,
-                 bool worker_lock, uint32_t *out_side)
+int tq_side_take(struct trq_engine *engine, struct tq_local *local, uint32_t job, uint32_t queue,
+                 bool queue_lock, bool worker_lock, uint32_t *out_side)
 {
     uint32_t at, queue_record = TQ_NONE, worker_record = TQ_NONE, link = TQ_NONE;
     if (tq_slab_alloc(&engine->sides, &local->sides, &at) != TQ_SLAB_OK)
@@ -25,6 +25,7 @@ int tq_side_take(struct trq_engine *engine, struct tq_local *local, uint32_t job
         goto no_link;
     struct tq_side *side = tq_side_at(engine, at);
     side->job = job;
+    side->queue = queue;
     side->queue_record = queue_record;
     side->worker_record = worker_record;
     side->link = link;

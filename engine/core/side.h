@@ -35,6 +35,7 @@ enum tq_tie {
 struct tq_side {
     TQ_ON_LINE tq_a32 note; /* as tq_job.cold without a side */
     uint32_t job;           /* its slot */
+    uint32_t queue; /* its queue's number; here too, since a side outlives its job a little */
     tq_a64 queue_key
         [2]; /* a digest; atomic since whoever looks for the job by id reads it, and then checks */
     tq_a64 worker_key
@@ -69,8 +70,8 @@ static inline uint32_t tq_cold_side(uint32_t cold)
 }
 
 /* A side for that job, with the credits for these locks. 0 or TRQ_ENOMEM. */
-int tq_side_take(struct trq_engine *engine, struct tq_local *local, uint32_t job, bool queue_lock,
-                 bool worker_lock, uint32_t *out_side);
+int tq_side_take(struct trq_engine *engine, struct tq_local *local, uint32_t job, uint32_t queue,
+                 bool queue_lock, bool worker_lock, uint32_t *out_side);
 /* All of it goes back. Returns its note. */
 uint32_t tq_side_release(struct trq_engine *engine, struct tq_local *local, uint32_t side);
 

@@ -106,9 +106,11 @@ static bool wait_for_threads(struct trq_engine *e, int64_t deadline)
         turn = tq_bell_turn(&e->quiet);
     }
     tq_bell_leave(&e->quiet);
-    /* Calls that push several jobs: they do not block. */
-    while (tq_load(&e->bulks, acquire))
-        sched_yield();
+    /* Calls that were faster than the gate: they do not block. */
+    const struct tq_local *local = tq_load(&e->locals, seq_cst);
+    for (; local; local = tq_load(&local->older, relaxed))
+        while (tq_load(&local->calls, seq_cst))
+            sched_yield();
     return threads_have_ended(e);
 }
 

@@ -145,7 +145,7 @@ static int count(struct trq_engine *engine, const struct trq_worker *worker, str
         uint64_t word = tq_load(&job->word, acquire);
         enum tq_state state = tq_word_state(word);
         if (!is_waiting(state) || (scheduled_only && state != TQ_SCHEDULED) ||
-            job->worker != class->number || !tq_job_contains(engine, job, inputs))
+            tq_job_class_number(job) != class->number || !tq_job_contains(engine, job, inputs))
             continue;
         n++;
         if (state != TQ_SCHEDULED)

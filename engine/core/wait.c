@@ -36,7 +36,7 @@ static bool flag_job(struct trq_engine *e, struct trq_job_id id)
         return false;
     uint64_t word = tq_load(&job->word, acquire);
     do {
-        if (tq_word_generation(word) != (uint32_t)(id.slot >> 32) || tq_word_state(word) == TQ_FREE)
+        if (tq_word_generation(word) != (uint32_t)(id.slot >> 32) || !tq_word_lives(word))
             return false;
     } while (!tq_cas(&job->word, &word, word | TQ_WATCHED, acq_rel, acquire));
     return true;

@@ -19,7 +19,7 @@ static inline struct tq_job *job_of(const struct trq_engine *e, const struct tq_
 
 static inline struct tq_queue *queue_of(const struct trq_engine *e, const struct tq_side *side)
 {
-    return e->registry.queues[job_of(e, side)->queue];
+    return e->registry.queues[side->queue];
 }
 
 static inline void set_tie(struct tq_side *side, enum tq_tie tie)
@@ -61,7 +61,7 @@ static void unlink_user(struct trq_engine *e, struct tq_worker_key *r, uint32_t 
 static uint32_t *find_lane(struct trq_engine *e, struct tq_worker_key *r, uint32_t queue)
 {
     uint32_t *at = &r->lanes;
-    while (*at && job_of(e, side_of(e, *at))->queue != queue)
+    while (*at && side_of(e, *at)->queue != queue)
         at = &side_of(e, *at)->lane_next;
     return at;
 }
@@ -70,7 +70,7 @@ static uint32_t *find_lane(struct trq_engine *e, struct tq_worker_key *r, uint32
 static void join_lane(struct trq_engine *e, struct tq_worker_key *r, uint32_t me)
 {
     struct tq_side *side = side_of(e, me);
-    uint32_t *lane = find_lane(e, r, job_of(e, side)->queue);
+    uint32_t *lane = find_lane(e, r, side->queue);
     r->waiting++;
     side->prev = side->next = 0;
     if (!*lane) {
@@ -104,7 +104,7 @@ static void join_lane(struct trq_engine *e, struct tq_worker_key *r, uint32_t me
 static void leave_lane(struct trq_engine *e, struct tq_worker_key *r, uint32_t me)
 {
     struct tq_side *side = side_of(e, me);
-    uint32_t *lane = find_lane(e, r, job_of(e, side)->queue);
+    uint32_t *lane = find_lane(e, r, side->queue);
     r->waiting--;
     if (*lane == me) {
         if (side->next) {
@@ -408,7 +408,7 @@ static void look(struct trq_engine *e, const struct tq_worker_key *r, struct tq_
                  struct tq_parked_look *out)
 {
     const struct tq_job *job = job_of(e, side);
-    const struct tq_class *class = e->registry.classes[job->worker];
+    const struct tq_class *class = e->registry.classes[tq_job_class_number(job)];
     out->queue = queue_of(e, side);
     out->worker = class->text;
     out->space = side->space ? side->space->text : class->worker_lock.space->text;
@@ -433,7 +433,7 @@ static void look(struct trq_engine *e, const struct tq_worker_key *r, struct tq_
             continue;
         const struct tq_job *holder = job_of(e, user);
         out->holder = tq_job_id(e, user->job, tq_load(&holder->word, relaxed));
-        out->holder_worker = e->registry.classes[holder->worker]->text;
+        out->holder_worker = e->registry.classes[tq_job_class_number(holder)]->text;
         out->holder_since = user->since;
     }
 }

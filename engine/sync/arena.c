@@ -41,7 +41,7 @@ static bool ensure_chunk(struct tq_arena *arena, uint32_t i)
 {
     if (tq_load(&arena->chunks[i], acquire))
         return true;
-    void *fresh = tq_alloc_raw(arena->memory, chunk_size(arena), arena->align);
+    void *fresh = tq_alloc(arena->memory, chunk_size(arena), arena->align);
     if (!fresh)
         return false;
     void *none = NULL;

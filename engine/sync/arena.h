@@ -31,7 +31,7 @@ bool tq_arena_init(struct tq_arena *arena, const struct tq_memory *memory, uint3
                    uint32_t align, uint32_t chunk_objects, uint64_t objects_max);
 void tq_arena_fini(struct tq_arena *arena);
 
-/* Make sure that the objects first .. first + count - 1 have memory. They are not initialised. False: out of
+/* Make sure that the objects first .. first + count - 1 have memory. They are zeroed when they come. False: out of
  * memory. */
 bool tq_arena_ensure(struct tq_arena *arena, uint32_t first, uint32_t count);
 

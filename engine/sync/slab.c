@@ -140,12 +140,11 @@ static enum tq_slab_result carve(struct tq_slab *slab, struct tq_slab_cache *cac
             return TQ_SLAB_FULL;
         if (!tq_arena_ensure(&slab->objects, first, count))
             return TQ_SLAB_NOMEM;
-    } while (!tq_cas(&slab->carved, &first, first + count, relaxed, relaxed));
+        /* rel: who reads `carved` with acquire may look at any object below it, which is zeroed. */
+    } while (!tq_cas(&slab->carved, &first, first + count, acq_rel, relaxed));
     struct tq_magazine *m = cache->loaded;
-    for (uint32_t i = 0; i < count; i++) {
-        memset(tq_slab_at(slab, first + i), 0, slab->objects.object_size);
+    for (uint32_t i = 0; i < count; i++)
         m->object[count - 1 - i] = first + i; /* the lowest first */
-    }
     m->count = count;
     return TQ_SLAB_OK;
 }
