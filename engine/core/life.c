@@ -74,6 +74,30 @@ void tq_job_lay_down(struct trq_engine *engine, struct tq_ended *ended)
     tq_job_become(engine, tq_job_at(engine, ended->index), TQ_HELD, TQ_LAID_DOWN, &held);
 }
 
+bool tq_job_end_seen(struct trq_engine *engine, struct tq_local *local, uint32_t index,
+                     uint64_t *word, enum tq_reason reason, struct tq_ended *out)
+{
+    switch (tq_word_state(*word)) {
+    case TQ_READY:
+        if (!tq_job_end_ready(engine, index, word, reason, out))
+            return false;
+        tq_job_lay_down(engine, out);
+        return true;
+    case TQ_SCHEDULED:
+        if (!tq_schedule_end(engine, local, index, word, reason))
+            return false;
+        break;
+    case TQ_PARKED:
+        if (!tq_worker_lock_end_parked(engine, index, word, reason))
+            return false;
+        break;
+    default:
+        return false;
+    }
+    tq_job_end_take(out, index, reason, *word, tq_job_at(engine, index));
+    return true;
+}
+
 bool tq_job_end_waiting(struct trq_engine *engine, struct tq_local *local, uint32_t index,
                         uint32_t generation, enum tq_reason reason, struct tq_ended *out,
                         uint64_t *out_word)
@@ -81,31 +105,13 @@ bool tq_job_end_waiting(struct trq_engine *engine, struct tq_local *local, uint3
     struct tq_job *job = tq_job_at(engine, index);
     for (;;) {
         uint64_t word = tq_load(&job->word, acquire);
+        enum tq_state state = tq_word_state(word);
         *out_word = word;
-        if (tq_word_generation(word) != generation)
+        if (tq_word_generation(word) != generation ||
+            (state != TQ_READY && state != TQ_SCHEDULED && state != TQ_PARKED))
             return false;
-        switch (tq_word_state(word)) {
-        case TQ_READY:
-            if (tq_job_end_ready(engine, index, &word, reason, out)) {
-                tq_job_lay_down(engine, out);
-                return true;
-            }
-            break;
-        case TQ_SCHEDULED:
-            if (tq_schedule_end(engine, local, index, &word, reason)) {
-                tq_job_end_take(out, index, reason, word, job);
-                return true;
-            }
-            break;
-        case TQ_PARKED:
-            if (tq_worker_lock_end_parked(engine, index, &word, reason)) {
-                tq_job_end_take(out, index, reason, word, job);
-                return true;
-            }
-            break;
-        default:
-            return false;
-        }
+        if (tq_job_end_seen(engine, local, index, &word, reason, out))
+            return true;
     }
 }
 

@@ -151,6 +151,9 @@ struct tq_ended {
 bool tq_job_end_waiting(struct trq_engine *engine, struct tq_local *local, uint32_t index,
                         uint32_t generation, enum tq_reason reason, struct tq_ended *out,
                         uint64_t *out_word);
+/* The same of one whose word was just seen, and only if it is still in that state. *word: before the transition. */
+bool tq_job_end_seen(struct trq_engine *engine, struct tq_local *local, uint32_t index,
+                     uint64_t *word, enum tq_reason reason, struct tq_ended *out);
 /* Of a READY one the first half: HELD, and taken out of its slot. */
 bool tq_job_end_ready(struct trq_engine *engine, uint32_t index, uint64_t *word,
                       enum tq_reason reason, struct tq_ended *out);

@@ -111,9 +111,9 @@ static bool replace(struct trq_engine *e, struct tq_local *local, const struct t
             out->stopped = !publish(e, local, a->index);
         }
     } else {
-        uint64_t found;
-        if (!tq_job_end_waiting(e, local, twin, tq_word_generation(word), TQ_ENDED_REPLACED, ended,
-                                &found))
+        /* What was seen, and nothing else: if it has gone on, another place is its own. */
+        uint64_t seen = word;
+        if (!tq_job_end_seen(e, local, twin, &seen, TQ_ENDED_REPLACED, ended))
             return false;
         bool in_line = tq_job_queue_number(&ended->husk) == tq_job_queue_number(mine) &&
                        tq_word_state(ended->old) == TQ_PARKED;

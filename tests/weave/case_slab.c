@@ -378,7 +378,7 @@ int main(int argc, char **argv)
     weakened("engine/sync/arena");
     left_out("tq_cas(top, release, relaxed)", "caught: a magazine that is pushed and not there");
     left_out("tq_cas(top, acquire, acquire)", "caught: a magazine that is popped and stays");
-    left_out("tq_cas(&slab->carved, relaxed, relaxed)", "caught: objects carved twice");
+    left_out("tq_cas(&slab->carved, acq_rel, relaxed)", "caught: objects carved twice");
     left_out("tq_cas(&arena->chunks[i], acq_rel, acquire)", "caught: a chunk that is not put in");
     return tap_done();
 }
