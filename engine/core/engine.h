@@ -62,6 +62,7 @@ struct tq_thread {
     tq_a32 class;
     struct trq_engine *engine;
     struct tq_local *local;
+    struct tq_view *view; /* from which it took last */
     pthread_t handle;
     int index;
     bool searching;

@@ -36,9 +36,9 @@ static int run_ready(struct trq_engine *e, struct tq_thread *t, unsigned jobs_ma
 {
     int ran = 0;
     while ((!jobs_max || (unsigned)ran < jobs_max) && tq_is_open(e)) {
-        struct tq_view *view = tq_view_now(e);
         struct tq_taken taken;
-        if (!tq_ready_take(view->ready, &t->local->segments, true, &taken))
+        t->view = tq_view_now(e);
+        if (!tq_ready_take(t->view->ready, &t->local->segments, true, &taken))
             break;
         ran += tq_thread_run(e, t, &taken);
         if (deadline != INT64_MAX && tq_clock_mono(&e->clock) >= deadline)

@@ -17,8 +17,8 @@ enum { GLANCES = 64 };
 
 static bool take(struct tq_thread *t, bool thorough, struct tq_taken *taken)
 {
-    struct tq_view *view = tq_view_now(t->engine);
-    return tq_ready_take(view->ready, &t->local->segments, thorough, taken);
+    t->view = tq_view_now(t->engine);
+    return tq_ready_take(t->view->ready, &t->local->segments, thorough, taken);
 }
 
 bool tq_thread_run(struct trq_engine *engine, struct tq_thread *thread,
@@ -33,7 +33,10 @@ bool tq_thread_run(struct trq_engine *engine, struct tq_thread *thread,
         if ((last || taken->wake) && tq_work_waits(engine))
             tq_notify(engine, thread->local);
     }
-    return tq_run(engine, thread->local, thread, taken);
+    bool ran = tq_run(engine, thread->local, thread, taken);
+    if (TQ_UNLIKELY(!ran))
+        tq_ready_again(thread->view->ready, taken->rank);
+    return ran;
 }
 
 static bool glance(struct tq_thread *t, int looks)

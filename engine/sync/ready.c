@@ -190,6 +190,13 @@ bool tq_ready_take(struct tq_ready *ready, struct tq_fifo_cache *cache, bool tho
     return take_from(ready, cache, rank, thorough, out);
 }
 
+void tq_ready_again(struct tq_ready *ready, uint32_t rank)
+{
+    struct tq_ready_level *level = &ready->level[ready->level_of[rank]];
+    if (level->end - level->first > 1)
+        tq_store(&level->turn, rank, relaxed);
+}
+
 bool tq_ready_glance(const struct tq_ready *ready)
 {
     for (uint32_t r = next_hinted(ready, 0, ready->count); r < ready->count;

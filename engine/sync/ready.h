@@ -91,6 +91,9 @@ static inline void tq_ready_mark(struct tq_ready *ready, uint32_t rank)
 bool tq_ready_take(struct tq_ready *ready, struct tq_fifo_cache *cache, bool thorough,
                    struct tq_taken *out);
 
+/* What was taken from that rank was nothing to run: among its equals it has its turn again. */
+void tq_ready_again(struct tq_ready *ready, uint32_t rank);
+
 /* Is a look worth while? A hint that proves empty at a glance does not count; reads what a producer writes last, and
  * nothing that it is about to write. May be wrong either way. */
 bool tq_ready_glance(const struct tq_ready *ready);
