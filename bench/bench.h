@@ -30,6 +30,8 @@ extern const struct bench bench_enqueue;
 extern const struct bench bench_alloc;
 extern const struct bench bench_idle;
 extern const struct bench bench_footprint;
+extern const struct bench bench_timers;
+extern const struct bench bench_locks;
 
 /* Is it asked for? `BENCH`, `SCENARIO` and `BENCH/SCENARIO` name it; nothing named is all. */
 bool bench_wants(const struct options *options, const char *bench, const char *scenario);

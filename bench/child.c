@@ -19,6 +19,9 @@ static const struct {
     {"idle", child_idle},
     {"new_engine", child_new_engine},
     {"waiting", child_waiting},
+    {"timers_pending", child_timers_pending},
+    {"timers_ready", child_timers_ready},
+    {"locks_waiting", child_locks_waiting},
 };
 
 /* ---- the child --------------------------------------------------------------------------------------- */

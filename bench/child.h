@@ -35,9 +35,12 @@ int64_t child_malloc_calls(void);
 int child_main(int argc, char **argv);
 
 /* What children do. */
-void child_alloc(const struct child_task *task);      /* alloc.c */
-void child_idle(const struct child_task *task);       /* idle.c */
-void child_new_engine(const struct child_task *task); /* footprint.c */
-void child_waiting(const struct child_task *task);    /* footprint.c */
+void child_alloc(const struct child_task *task);          /* alloc.c */
+void child_idle(const struct child_task *task);           /* idle.c */
+void child_new_engine(const struct child_task *task);     /* footprint.c */
+void child_waiting(const struct child_task *task);        /* footprint.c */
+void child_timers_pending(const struct child_task *task); /* timers.c */
+void child_timers_ready(const struct child_task *task);   /* timers.c */
+void child_locks_waiting(const struct child_task *task);  /* locks.c */
 
 #endif

@@ -19,27 +19,6 @@ enum { THREADS = 2, WAITING_JOBS = 1000000 };
 
 static const char *const names[] = {"new_engine", "new_engine_rss", "waiting_job", NULL};
 
-struct memory {
-    double anonymous, rss; /* bytes */
-};
-
-static struct memory memory_now(void)
-{
-    struct memory m = {0};
-    char line[256];
-    FILE *f = fopen("/proc/self/smaps_rollup", "r");
-    if (!f)
-        bench_die("footprint: cannot read /proc/self/smaps_rollup");
-    while (fgets(line, sizeof line, f)) {
-        if (strncmp(line, "Anonymous:", 10) == 0)
-            m.anonymous = strtod(line + 10, NULL) * 1024;
-        else if (strncmp(line, "Rss:", 4) == 0)
-            m.rss = strtod(line + 4, NULL) * 1024;
-    }
-    fclose(f);
-    return m;
-}
-
 void child_new_engine(const struct child_task *task)
 {
     (void)task;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 void bench_die(const char *format, ...)
@@ -39,6 +40,23 @@ void sleep_ns(int64_t ns)
     struct timespec t = {ns / 1000000000, ns % 1000000000};
     while (nanosleep(&t, &t) != 0 && errno == EINTR) {
     }
+}
+
+struct memory memory_now(void)
+{
+    struct memory m = {0};
+    char line[256];
+    FILE *f = fopen("/proc/self/smaps_rollup", "r");
+    if (!f)
+        bench_die("cannot read /proc/self/smaps_rollup");
+    while (fgets(line, sizeof line, f)) {
+        if (strncmp(line, "Anonymous:", 10) == 0)
+            m.anonymous = strtod(line + 10, NULL) * 1024;
+        else if (strncmp(line, "Rss:", 4) == 0)
+            m.rss = strtod(line + 4, NULL) * 1024;
+    }
+    fclose(f);
+    return m;
 }
 
 double ticks_per_ns(void)

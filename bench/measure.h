@@ -21,6 +21,12 @@ int64_t now_ns(void);
 int64_t cpu_ns(void); /* of all threads of the process, in user and kernel mode */
 void sleep_ns(int64_t ns);
 
+/* Of this process, bytes. `Anonymous` was written by it; `Rss` holds pages of code, too. */
+struct memory {
+    double anonymous, rss;
+};
+struct memory memory_now(void);
+
 /* The finest clock there is: for single calls. */
 static inline uint64_t ticks(void)
 {

@@ -47,6 +47,7 @@ extern const struct peer peer_mutex;
 extern const struct peer peer_glib;
 extern const struct peer peer_moodycamel;
 extern const struct peer peer_moodycamel_bulk;
+/* Those of timer.h and lock.h stand in the list, too, for their names; they can nothing of the above. */
 
 /* Those that were not found when this was built: "glib, moodycamel", or "". */
 extern const char peers_left_out[];

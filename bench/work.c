@@ -194,16 +194,23 @@ static void perform(const struct work_job *job)
     work_count(user_id ? user_id->u.number : 0, name ? name->size : 0);
 }
 
-struct work_job *work_job_new(struct work_input input)
+void work_job_fill(struct work_job *job, struct work_input input)
 {
-    struct work_job *job = malloc(sizeof *job);
-    if (!job || input.name_size > sizeof job->text)
-        bench_die(job ? "a name is too long" : "out of memory");
+    if (input.name_size > sizeof job->text)
+        bench_die("a name is too long");
     job->perform = perform;
     job->count = 2;
     job->values[0] = (struct work_value){"user_id", 0, sizeof(int64_t), {.number = input.user_id}};
     job->values[1] = (struct work_value){"name", 1, (uint32_t)input.name_size, {.text = job->text}};
     memcpy(job->text, input.name, input.name_size);
+}
+
+struct work_job *work_job_new(struct work_input input)
+{
+    struct work_job *job = malloc(sizeof *job);
+    if (!job)
+        bench_die("out of memory");
+    work_job_fill(job, input);
     return job;
 }
 

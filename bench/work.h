@@ -88,6 +88,8 @@ struct work_job {
 
 /* Allocate, fill ... */
 struct work_job *work_job_new(struct work_input input);
+/* (only fill: for a job that is the first member of something that malloc gave) */
+void work_job_fill(struct work_job *job, struct work_input input);
 /* ... call, free. */
 void work_job_run(struct work_job *job);
 
