@@ -356,6 +356,7 @@ void act_pause(struct world *w, int queue, bool paused)
     int code = paused ? trq_queue_pause(w->engine, w->queue_text[queue], NULL)
                       : trq_queue_resume(w->engine, w->queue_text[queue], NULL);
     JOURNAL_MUST(code == TRQ_OK, "pause or resume answered %s", trq_code_name(code));
+    look(w, NOBODY, NOBODY); /* who was woken, before another queue changes that */
 }
 
 /* ---- all that match ---------------------------------------------------------------------------------------------------------- */
