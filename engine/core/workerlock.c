@@ -329,6 +329,7 @@ void tq_worker_lock_decline(struct trq_engine *engine, struct tq_local *local, u
         r->invited--;
         unlink_user(engine, r, at + 1);
         set_tie(side, TQ_UNTIED);
+        side->order = 0; /* its wait for this key is over */
         invited = invite(engine, local, r);
         settle_credit(engine, bucket, r, index, side);
     }
