@@ -22,6 +22,8 @@ int64_t timer_after(uint64_t i);
 /* The clock that implementations read: the system's monotonic one, and the leaps of this program. */
 int64_t timer_now(void);
 void timer_leap(int64_t ns);
+/* The same, as it was at the last leap: so that an engine that is not meant to have a clock of its own pays for none. */
+int64_t timer_then(void);
 
 /* Contract: as in struct peer. Everything on one thread but what timer_late says.
  * A job is the one of work.h. When it is due it becomes ready; `finish` runs what is. */

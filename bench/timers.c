@@ -59,7 +59,7 @@ static const struct timer_peer *const entrants[] = {
 
 /* ---- times ------------------------------------------------------------------------------------------------ */
 
-static int64_t leapt;
+static int64_t leapt, then;
 
 int64_t timer_now(void)
 {
@@ -69,6 +69,12 @@ int64_t timer_now(void)
 void timer_leap(int64_t ns)
 {
     leapt += ns;
+    then = timer_now();
+}
+
+int64_t timer_then(void)
+{
+    return then;
 }
 
 static uint64_t scrambled(uint64_t i)
@@ -135,6 +141,7 @@ static void run_once(const struct timer_peer *p, uint64_t jobs, const char *scen
     struct work_tallies *tallies = work_tallies_new();
     double settle;
     work_use(tallies);
+    timer_leap(0);
     void *self = p->start(jobs);
     insert_all(p, self, jobs, &out[INSERT], &settle);
     out[TAKEN] = out[INSERT] + settle;
@@ -230,6 +237,7 @@ void child_timers_pending(const struct child_task *task)
         if (!p->expire || strcmp(p->peer.name, task->peer->name) != 0)
             continue;
         work_use(work_tallies_new());
+        timer_leap(0);
         void *self = p->start(task->jobs);
         double before = memory_now().anonymous;
         insert_all(p, self, task->jobs, &insert, &settle);
