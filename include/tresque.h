@@ -31,8 +31,6 @@
 
 #include <tresque/schedule.h>
 
-#include <tresque/cron.h>
-
 #include <tresque/explain.h>
 
 #include <tresque/stats.h>
