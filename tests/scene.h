@@ -58,8 +58,9 @@ static inline void scene_pass_gate(int64_t n)
     if (n >= SCENE_HELD && n < SCENE_HELD + SCENE_GATES) {
         scene.arrived[n - SCENE_HELD] = true;
         pthread_cond_broadcast(&scene.changed);
+        const struct timespec most = {.tv_sec = time(NULL) + 50};
         while (!scene.may_go[n - SCENE_HELD])
-            pthread_cond_wait(&scene.changed, &scene.mutex);
+            FX_MUST(pthread_cond_timedwait(&scene.changed, &scene.mutex, &most) == 0);
     }
     pthread_mutex_unlock(&scene.mutex);
 }
@@ -68,8 +69,9 @@ static inline void scene_pass_gate(int64_t n)
 static inline void scene_await_held(int64_t n)
 {
     pthread_mutex_lock(&scene.mutex);
+    const struct timespec most = {.tv_sec = time(NULL) + 50};
     while (!scene.arrived[n - SCENE_HELD])
-        pthread_cond_wait(&scene.changed, &scene.mutex);
+        FX_MUST(pthread_cond_timedwait(&scene.changed, &scene.mutex, &most) == 0);
     pthread_mutex_unlock(&scene.mutex);
 }
 static inline void scene_let_go(int64_t n)
