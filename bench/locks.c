@@ -77,7 +77,7 @@ struct entrant {
 
 static double *numbers(size_t count)
 {
-    double *numbers = calloc(count, sizeof *numbers);
+    double *numbers = calloc(count ? count : 1, sizeof *numbers);
     if (!numbers)
         bench_die("out of memory");
     return numbers;

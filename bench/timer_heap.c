@@ -1,6 +1,7 @@
 /* A binary heap under a mutex: what one writes in an hour. */
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "bench/measure.h"
@@ -31,9 +32,13 @@ static void push(struct heap *h, struct entry e)
 {
     if (h->count == h->capacity) {
         h->capacity = h->capacity ? h->capacity * 2 : 64;
-        h->entries = realloc(h->entries, h->capacity * sizeof *h->entries);
-        if (!h->entries)
+        struct entry *grown = malloc(h->capacity * sizeof *grown);
+        if (!grown)
             bench_die("out of memory");
+        if (h->count)
+            memcpy(grown, h->entries, h->count * sizeof *grown);
+        free(h->entries);
+        h->entries = grown;
     }
     size_t at = h->count++;
     for (; at > 0 && is_before(&e, &h->entries[(at - 1) / 2]); at = (at - 1) / 2)

@@ -304,7 +304,8 @@ static void run_bytes(const struct options *options, const struct size *size)
         count++;
     }
     report_scenario(&scenario, series, count);
-    if (!bytes_of(options, "timers_ready", &peer_tresque, size, &ready))
+    if (count == 0 || !series[0].is_ours ||
+        !bytes_of(options, "timers_ready", &peer_tresque, size, &ready))
         return;
     report_note("  a job in a queue takes %.1f, of which its place there %d", ready,
                 QUEUE_CELL_BYTES);
