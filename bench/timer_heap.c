@@ -123,7 +123,7 @@ static void stop(void *self)
 /* A thread that sleeps until the first is due; here it is this one. */
 static void lateness(uint64_t count)
 {
-    struct heap *h = start(0);
+    struct heap *h = start(count);
     for (uint64_t i = 0; i < count; i++) {
         timer_put_off(i);
         insert_after(h, i, timer_soon(i));
@@ -135,8 +135,10 @@ static void lateness(uint64_t count)
             clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
         struct work_job *job = pop(h);
         timer_late((uint64_t)job->values[0].u.number);
-        free(job);
+        h->ready[h->ready_count++] = job;
     }
+    for (size_t i = 0; i < h->ready_count; i++)
+        free(h->ready[i]);
     stop(h);
 }
 
