@@ -113,7 +113,8 @@ struct trq_leftover {
     char running[240]; /* "HardWorker on tresque-0, ...": what still runs; cut */
 };
 
-/* Take no job any more, let running handlers finish, end what waits as dropped (memory is all there is).
+/* Take no job any more, let running handlers finish, end what waits as dropped (memory is all there is): ready, scheduled
+ * or parked. An on_end must not wait for another thread that starts or stops the same engine.
  * TRQ_OK:  all handlers have returned; from now on none runs and no callback fires (but a log call that another
  *          thread has begun may still end).
  * Errors:  TRQ_ETIMEOUT: handlers still run, see *out; call it again to go on waiting. TRQ_EINVAL in a
