@@ -156,7 +156,7 @@ static bool init_slabs(struct trq_engine *e)
     struct tq_slab_shape sides = {
         .object_size = sizeof(struct tq_side),
         .align = TQ_LINE,
-        .chunk_objects = 256,
+        .chunk_objects = 1u << TQ_SIDES_SHIFT,
         .magazine_objects = 30,
         .limit = locked,
         .caches_max = TQ_LOCALS_MAX,

@@ -190,6 +190,10 @@ static inline struct tq_job *tq_job_at(const struct trq_engine *engine, uint32_t
 {
     return tq_arena_at_fixed(&engine->jobs.objects, index, sizeof(struct tq_job), TQ_JOBS_SHIFT);
 }
+static inline struct tq_side *tq_side_at(const struct trq_engine *engine, uint32_t index)
+{
+    return tq_arena_at_fixed(&engine->sides.objects, index, sizeof(struct tq_side), TQ_SIDES_SHIFT);
+}
 static inline struct trq_job_id tq_job_id(const struct trq_engine *engine, uint32_t index,
                                           uint64_t word)
 {

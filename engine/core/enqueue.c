@@ -160,6 +160,7 @@ static int queue_digest(const struct call *c, struct tq_job *job, uint32_t index
         return ask_key(c, job, index, out);
     *out = tq_lock_digest(c->plan->queue_lock, false, c->class->layout,
                           tq_blocks_at(&c->engine->blocks, job), job->size);
+    tq_locktab_prefetch(&c->engine->queue_locks, *out);
     return 0;
 }
 
@@ -181,6 +182,11 @@ static int fill_side(const struct call *c, struct tq_job *job, uint32_t index, u
     if (tq_side_take(c->engine, c->local, index, c->queue->number, p->queue_lock != NULL,
                      p->worker_lock != NULL, &at) < 0)
         return tq_error(c->error, TRQ_ENOMEM, "no memory for a job with locks");
+    uint32_t upcoming = tq_slab_upcoming(&c->local->sides, 1);
+    if (upcoming != TQ_NONE) {
+        TQ_PREFETCH_WRITE(tq_side_at(c->engine, upcoming));
+        TQ_PREFETCH_WRITE((char *)tq_side_at(c->engine, upcoming) + TQ_LINE);
+    }
     struct tq_side *side = tq_side_at(c->engine, at);
     tq_side_set_digest(side->queue_key, digest);
     side->first = p->first;
@@ -572,7 +578,7 @@ static int check_opts(struct call *c)
     return 0;
 }
 
-/* Locks and times, of the call and of the worker. *out is zeroed. */
+/* Locks and times, of the call and of the worker. */
 static int make_plan(const struct call *c, struct plan *out)
 {
     const struct trq_opts *o = c->opts;
@@ -580,6 +586,10 @@ static int make_plan(const struct call *c, struct plan *out)
     const struct trq_inputs *declared = c->class->declared->inputs;
     bool wall = false;
     int rc = 0;
+    out->rule = TRQ_AS_DECLARED;
+    out->flags = 0;
+    out->later = false;
+    out->due = out->first = 0;
     out->queue_lock = c->class->queue_lock.space ? &c->class->queue_lock : NULL;
     out->worker_lock = c->class->worker_lock.space ? &c->class->worker_lock : NULL;
     if (o && o->queue_lock) {
@@ -600,8 +610,7 @@ static int make_plan(const struct call *c, struct plan *out)
         return tq_error(c->error, TRQ_EINVAL, "on_conflict %s",
                         out->queue_lock ? "is out of range" : "without a queue lock");
     if (o && (o->at.ns || o->in.ns))
-        out->later = tq_schedule_due(e, o, &out->due, &wall);
-    out->first = wall ? tq_clock_wall(&e->clock) : tq_clock_boot(&e->clock);
+        out->later = tq_schedule_due(e, o, &out->due, &wall, &out->first);
     if (out->queue_lock) {
         out->rule = o && o->on_conflict ? o->on_conflict : out->queue_lock->rule;
         out->flags |= TQ_QUEUE_LOCKED;
@@ -652,9 +661,8 @@ static int finish_call(struct call *c, struct trq_job_id *out_ids)
         if (rc < 0)
             return rc;
     }
-    struct plan plan;
+    struct plan plan; /* the locks of the call are written if it has them */
     if (wants_plan(c->class, c->opts)) {
-        memset(&plan, 0, sizeof plan);
         int rc = make_plan(c, &plan);
         if (rc < 0)
             return rc;

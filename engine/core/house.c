@@ -244,6 +244,30 @@ static void begin(struct trq_engine *e)
         tq_wheel_init(&h->wheel[d], &h->chunks, tick_of_now(h, now_of(e, (enum tq_domain)d)));
 }
 
+static bool anything_new(struct trq_engine *e)
+{
+    struct tq_house *h = &e->house;
+    if (h->retry_at != INT64_MAX)
+        return false; /* what waits in the inboxes waits for memory */
+    struct tq_local *local = tq_load(&e->locals, seq_cst);
+    for (; local; local = tq_load(&local->older, relaxed))
+        if (tq_inbox_count(&local->inbox))
+            return true;
+    return is_stale_worth_it(h);
+}
+
+/* Neither the clock nor anything else needs to be looked at. */
+static bool has_nothing(struct trq_engine *e)
+{
+    const struct tq_house *h = &e->house;
+    if (h->retry_at != INT64_MAX)
+        return false; /* what waits for memory is in no wheel */
+    for (int d = 0; d < TQ_DOMAINS; d++)
+        if (h->wheel[d].count || h->batch[d].next != h->batch[d].count || h->sweeping[d])
+            return false;
+    return !anything_new(e);
+}
+
 unsigned tq_house_round(struct trq_engine *engine, struct tq_local *local)
 {
     struct tq_house *h = &engine->house;
@@ -251,6 +275,8 @@ unsigned tq_house_round(struct trq_engine *engine, struct tq_local *local)
     bool more = true, memory = true;
     tq_alarm_disarm(&h->alarm);
     h->retry_at = INT64_MAX;
+    if (has_nothing(engine))
+        return 0;
     while (more && memory && tq_is_open(engine)) {
         int64_t now[TQ_DOMAINS];
         pthread_mutex_lock(&h->mutex);
@@ -304,18 +330,6 @@ bool tq_house_next(struct trq_engine *engine, int64_t *out_boot, int64_t *out_wa
     *out_boot = next[TQ_BOOT];
     *out_wall = next[TQ_WALL_DOMAIN];
     return next[TQ_BOOT] != INT64_MAX || next[TQ_WALL_DOMAIN] != INT64_MAX;
-}
-
-static bool anything_new(struct trq_engine *e)
-{
-    struct tq_house *h = &e->house;
-    if (h->retry_at != INT64_MAX)
-        return false; /* what waits in the inboxes waits for memory */
-    struct tq_local *local = tq_load(&e->locals, seq_cst);
-    for (; local; local = tq_load(&local->older, relaxed))
-        if (tq_inbox_count(&local->inbox))
-            return true;
-    return is_stale_worth_it(h);
 }
 
 static void arm_timer(struct tq_house *h, enum tq_domain domain, int64_t at, int flags)

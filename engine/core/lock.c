@@ -6,6 +6,7 @@
 #include "engine/base/sized.h"
 #include "engine/core/engine.h"
 #include "engine/core/key.h"
+#include "engine/core/layout.h"
 #include "engine/core/space.h"
 
 static bool is_declared(const struct trq_inputs *declared, const char *name)
@@ -114,6 +115,24 @@ bool tq_lock_same(const struct trq_lock *a, const struct trq_lock *b)
     return true;
 }
 
+static bool row_of(const struct tq_layout *layout, const char *name, uint16_t *out)
+{
+    const struct tq_row *row = tq_layout_find(layout, name, strlen(name));
+    if (row)
+        *out = (uint16_t)(row - layout->row);
+    return row != NULL;
+}
+
+void tq_lock_resolve(struct tq_lock *lock, const struct tq_layout *layout)
+{
+    if (!lock->names || lock->names_count > TQ_LOCK_ROWS)
+        return;
+    for (uint32_t i = 0; i < lock->names_count; i++)
+        if (!row_of(layout, lock->names[i], &lock->rows[i]))
+            return;
+    lock->by_rows = true;
+}
+
 struct tq_digest tq_lock_digest(const struct tq_lock *lock, bool worker,
                                 const struct tq_layout *layout, const unsigned char *bytes,
                                 size_t size)
@@ -122,6 +141,8 @@ struct tq_digest tq_lock_digest(const struct tq_lock *lock, bool worker,
     tq_key_begin(&key, worker ? &lock->space->worker_prefix : &lock->space->queue_prefix);
     if (lock->all)
         tq_key_all(&key, layout, bytes, size);
+    else if (lock->by_rows)
+        tq_key_rows(&key, layout, bytes, size, lock->rows, lock->names_count);
     else
         tq_key_names(&key, layout, bytes, size, lock->names, lock->names_count);
     return tq_key_end(&key);

@@ -17,10 +17,13 @@ struct tq_layout;
 
 enum { TQ_LOCK_NAMES_MAX = 64, TQ_LOCK_LIMIT_MAX = 65535 };
 
+enum { TQ_LOCK_ROWS = 4 };
 struct tq_lock {
     struct tq_space *space; /* NULL: no lock */
     const char *const *names;
     uint32_t names_count;
+    uint16_t rows[TQ_LOCK_ROWS]; /* of the names, if they are so few and all declared ... */
+    bool by_rows;                /* ... which then is true */
     bool all;
     enum trq_end (*key)(struct trq_job *job, struct trq_key *key);
     uint32_t limit;
@@ -34,6 +37,9 @@ int tq_lock_make(struct trq_engine *engine, struct tq_local *local, const struct
                  const char *of, const struct trq_inputs *declared, bool worker, bool locked,
                  struct tq_lock *out, struct trq_error *error);
 bool tq_lock_same(const struct trq_lock *a, const struct trq_lock *b);
+
+/* Of a registered lock: its names, as rows of the layout. */
+void tq_lock_resolve(struct tq_lock *lock, const struct tq_layout *layout);
 
 /* The key of a lock without a function. */
 struct tq_digest tq_lock_digest(const struct tq_lock *lock, bool worker,

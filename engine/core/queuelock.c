@@ -175,11 +175,10 @@ void tq_queue_lock_ask(struct trq_engine *engine, struct tq_local *local, const 
     struct tq_job *job = tq_job_at(engine, a->index);
     struct tq_side *side = side_of_job(engine, job);
     struct tq_digest digest = tq_side_digest(side->queue_key);
-    *out = (struct tq_answer){
-        .code = TRQ_OK,
-        .index = a->index,
-        .generation = tq_word_generation(tq_load(&job->word, relaxed)),
-    };
+    out->code = TRQ_OK; /* field by field: `ended` is large, and written only if something has */
+    out->index = a->index;
+    out->generation = tq_word_generation(tq_load(&job->word, relaxed));
+    out->moved = out->stopped = out->has_ended = false;
     struct tq_bucket *bucket = tq_locktab_lock(&engine->queue_locks, digest);
     uint32_t record = TQ_NONE;
     bool added = false;

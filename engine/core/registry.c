@@ -332,6 +332,8 @@ static int plan_worker(struct plan *p, const struct trq_worker *w)
         return rc;
     }
     rc = plan_locks(p, class, w);
+    tq_lock_resolve(&class->queue_lock, layout);
+    tq_lock_resolve(&class->worker_lock, layout);
     if (rc < 0) {
         tq_layout_destroy(&p->engine->memory, layout);
         tq_free(&p->engine->memory, class, sizeof *class);

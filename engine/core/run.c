@@ -360,15 +360,17 @@ static inline enum trq_end call_handler(struct trq_job *run)
 }
 
 /* It is RUNNING; its run is open. `end`: TRQ_DONE, or what the function of its worker lock said instead. */
-static inline void run_job(struct trq_job *run, struct tq_thread *thread, enum trq_end end)
+static inline void run_job(struct trq_job *run, struct tq_thread *thread, int64_t since,
+                           enum trq_end end)
 {
     struct trq_engine *engine = run->engine;
     struct tq_local *local = run->local;
     struct tq_job *job = run->job;
     uint64_t enqueued = tq_load(&job->enqueued, relaxed);
     bool timed = enqueued & 1;
-    run->started =
-        TQ_UNLIKELY(timed) ? tq_clock_mono(&engine->clock) : tq_clock_coarse(&engine->clock);
+    run->started = TQ_UNLIKELY(timed) ? tq_clock_mono(&engine->clock)
+                   : since            ? since
+                                      : tq_clock_coarse(&engine->clock);
     tq_store(&thread->since, (uint64_t)run->started, relaxed);
     show(thread, run);
     if (TQ_UNLIKELY(run->word & TQ_QUEUE_LOCKED))
@@ -454,7 +456,7 @@ static bool ask_again(struct trq_job *run, struct tq_digest held, enum trq_end *
 }
 
 /* STARTING, until it holds its key, or waits for it, or its function has said how it ends. False: it waits. */
-static bool take_key(struct trq_job *run, struct tq_digest *digest, enum trq_end *end)
+static bool take_key(struct trq_job *run, int64_t now, struct tq_digest *digest, enum trq_end *end)
 {
     struct trq_engine *e = run->engine;
     uint32_t side = tq_cold_side(tq_load(&run->job->cold, relaxed));
@@ -465,7 +467,8 @@ static bool take_key(struct trq_job *run, struct tq_digest *digest, enum trq_end
             return true;
         }
         uint32_t limit = tq_load(&space_of(run)->limit, relaxed);
-        if (tq_worker_lock_take(e, run->local, side, *digest, limit, tq_clock_coarse(&e->clock)))
+        if (tq_worker_lock_take(e, run->local, side, *digest, limit,
+                                key_function(run) ? tq_clock_coarse(&e->clock) : now))
             return true;
         /* While the job is still ours. */
         close_state(run);
@@ -504,9 +507,10 @@ static bool run_locked(struct trq_job *run, struct tq_thread *thread, const stru
         free_link(e, run->local, taken);
     struct tq_tally *tally = tq_local_tally(run->local, run->class->number);
     struct tq_class *class = run->class;
-    tq_store(&thread->since, (uint64_t)tq_clock_coarse(&e->clock), relaxed);
+    const int64_t since = tq_clock_coarse(&e->clock);
+    tq_store(&thread->since, (uint64_t)since, relaxed);
     show(thread, run);
-    if (!take_key(run, &digest, &end)) {
+    if (!take_key(run, since, &digest, &end)) {
         hide(thread);
         tq_class_count(class, tally, TQ_COUNT_parked, 1);
         return false;
@@ -520,7 +524,7 @@ static bool run_locked(struct trq_job *run, struct tq_thread *thread, const stru
     } else if (word & TQ_ABSORBED && key_function(run) && !ask_again(run, digest, &end)) {
         /* it has gone back */
     } else {
-        run_job(run, thread, end);
+        run_job(run, thread, key_function(run) ? 0 : since, end);
         ran = true;
     }
     hide(thread);
@@ -566,6 +570,6 @@ bool tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread 
     if (TQ_UNLIKELY(word & TQ_WORKER_LOCKED))
         return run_locked(&run, thread, taken);
     free_link(engine, local, taken);
-    run_job(&run, thread, TRQ_DONE);
+    run_job(&run, thread, 0, TRQ_DONE);
     return true;
 }

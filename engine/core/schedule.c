@@ -29,16 +29,12 @@ static int64_t between(int64_t from, int64_t to)
 }
 
 bool tq_schedule_due(const struct trq_engine *engine, const struct trq_opts *opts, int64_t *out_due,
-                     bool *out_wall)
+                     bool *out_wall, int64_t *out_now)
 {
-    if (opts->in.ns > 0) {
-        *out_wall = false;
-        *out_due = later_by(tq_clock_boot(&engine->clock), opts->in.ns);
-        return true;
-    }
-    *out_wall = true;
-    *out_due = opts->at.ns;
-    return opts->at.ns && opts->at.ns > tq_clock_wall(&engine->clock);
+    *out_wall = opts->in.ns <= 0;
+    *out_now = *out_wall ? tq_clock_wall(&engine->clock) : tq_clock_boot(&engine->clock);
+    *out_due = *out_wall ? opts->at.ns : later_by(*out_now, opts->in.ns);
+    return !*out_wall || (opts->at.ns && opts->at.ns > *out_now);
 }
 
 struct tq_moment tq_moment(const struct trq_engine *engine)

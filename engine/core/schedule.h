@@ -34,7 +34,7 @@ struct tq_moment tq_moment(const struct trq_engine *engine);
 
 /* When is opts' `at` or `in`? False: now, or past. */
 bool tq_schedule_due(const struct trq_engine *engine, const struct trq_opts *opts, int64_t *out_due,
-                     bool *out_wall);
+                     bool *out_wall, int64_t *out_now);
 /* Submit the timer of a job that has just become SCHEDULED, `word` since. If the engine stops, the job ends as dropped,
  * here or there. */
 void tq_schedule_submit(struct trq_engine *engine, struct tq_local *local, uint32_t index,

@@ -4,11 +4,6 @@
 
 #include "engine/core/engine.h"
 
-struct tq_side *tq_side_at(const struct trq_engine *engine, uint32_t index)
-{
-    return tq_slab_at(&engine->sides, index);
-}
-
 int tq_side_take(struct trq_engine *engine, struct tq_local *local, uint32_t job, uint32_t queue,
                  bool queue_lock, bool worker_lock, uint32_t *out_side)
 {

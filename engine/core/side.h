@@ -61,7 +61,7 @@ struct tq_side {
 };
 _Static_assert(sizeof(struct tq_side) == 2 * TQ_LINE, "a side is two lines");
 
-struct tq_side *tq_side_at(const struct trq_engine *engine, uint32_t index);
+enum { TQ_SIDES_SHIFT = 8 };
 
 /* Of a job that may have none: NULL. What it says is the job's only while its word stays. */
 static inline uint32_t tq_cold_side(uint32_t cold)

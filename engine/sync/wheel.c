@@ -234,6 +234,8 @@ static uint64_t start_of(const struct tq_wheel *w, uint32_t slot)
 static uint32_t first_slot(const struct tq_wheel *w)
 {
     uint32_t digit;
+    if (!w->count)
+        return TQ_NONE;
     for (uint32_t level = 0; level < TQ_WHEEL_LEVELS - 1; level++)
         if ((digit = digit_in_use(w->occupied[level], 0)) < 256)
             return level << 8 | digit;
