@@ -31,6 +31,8 @@
 
 #include <tresque/schedule.h>
 
+#include <tresque/cron.h>
+
 #include <tresque/explain.h>
 
 #include <tresque/stats.h>

@@ -37,7 +37,7 @@ extern "C" {
     X(TRQ_DEBOUNCED, 4, "a job with that queue lock is scheduled: it is due later now")            \
     X(TRQ_ASKED, 5, "the job runs: it has been asked to stop")                                     \
     X(TRQ_EINPUT, -1, "an input is missing, of the wrong type or too big: mend the call")          \
-    X(TRQ_EUNKNOWN, -2, "no such worker or queue: mend the name or the registration")              \
+    X(TRQ_EUNKNOWN, -2, "no such worker, queue or time zone: mend the name or the registration")   \
     X(TRQ_EFULL, -3, "the engine or the channel is full: shed load, or try again later")           \
     X(TRQ_ETIMEOUT, -4, "the time that you gave is over")                                          \
     X(TRQ_ESTOPPED, -5, "the engine is stopping, has stopped, or belongs to another process")      \
