@@ -358,3 +358,12 @@ bool tq_canon_json(const struct tq_siphash *begin, struct trq_str text, struct t
     *out = tq_siphash_end(&hash);
     return true;
 }
+
+struct tq_digest tq_canon_string(const struct tq_siphash *begin, struct trq_str text)
+{
+    struct tq_siphash hash = *begin;
+    tq_siphash_u8(&hash, TAG_STRING);
+    tq_siphash_bytes(&hash, text.data, text.size);
+    tq_siphash_u8(&hash, END);
+    return tq_siphash_end(&hash);
+}

@@ -19,5 +19,7 @@
 /* begin: a state to begin from, keyed. False, and *out untouched: it is no JSON, nests deeper than TQ_JSON_DEPTH_MAX, or has an
  * integer beyond 64 bits. Inputs are none of these, they were checked when they were given. */
 bool tq_canon_json(const struct tq_siphash *begin, struct trq_str text, struct tq_digest *out);
+/* The same of the JSON string that says this text. */
+struct tq_digest tq_canon_string(const struct tq_siphash *begin, struct trq_str text);
 
 #endif

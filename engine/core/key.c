@@ -4,6 +4,7 @@
 
 #include "engine/core/canon.h"
 #include "engine/core/inputs.h"
+#include "engine/core/json.h"
 
 /* A part is its type and then as many bytes as the type, or the size that follows it, says. */
 enum {
@@ -77,6 +78,15 @@ static void put_value(struct tq_siphash *hash, const struct tq_siphash *parts,
     tq_siphash_u8(hash, PART_NULL);
 }
 
+static void put_json_string(struct tq_siphash *hash, const struct tq_siphash *parts,
+                            struct trq_str text)
+{
+    const struct tq_digest digest = tq_canon_string(parts, text);
+    tq_siphash_u8(hash, PART_JSON);
+    tq_siphash_u64(hash, digest.a);
+    tq_siphash_u64(hash, digest.b);
+}
+
 static const struct trq_value null_value = {.type = TRQ_NULL};
 
 /* ---- inside the engine ------------------------------------------------------------------------------ */
@@ -101,6 +111,19 @@ void tq_key_value(struct trq_key *key, const struct trq_value *value)
     put_value(&key->hash, &key->prefix->parts, value ? value : &null_value);
 }
 
+void tq_key_json(struct trq_key *key, const struct trq_value *value)
+{
+    char text[40]; /* no number, and no word, is longer */
+    if (value->type == TRQ_JSON) {
+        tq_key_value(key, value);
+    } else if (value->type == TRQ_STR) {
+        put_json_string(&key->hash, &key->prefix->parts, value->u.s);
+    } else {
+        const size_t size = tq_json_write(value, text, sizeof text);
+        put_json(&key->hash, &key->prefix->parts, (struct trq_str){text, size});
+    }
+}
+
 void tq_key_rows(struct trq_key *key, const struct tq_layout *layout, const unsigned char *bytes,
                  size_t size, const uint16_t *rows, size_t count)
 {
@@ -119,29 +142,39 @@ void tq_key_names(struct trq_key *key, const struct tq_layout *layout, const uns
     }
 }
 
+void tq_key_sum_add(struct tq_key_sum *sum, const struct trq_key *key, const struct trq_kv *kv)
+{
+    struct tq_siphash own = key->prefix->parts;
+    put_text(&own, PART_UNDECLARED, kv->key);
+    put_value(&own, &key->prefix->parts, &kv->value);
+    const struct tq_digest digest = tq_siphash_end(&own);
+    sum->count++;
+    sum->digest.a += digest.a;
+    sum->digest.b += digest.b;
+}
+
+void tq_key_sum_put(struct trq_key *key, const struct tq_key_sum *sum)
+{
+    if (!sum->count)
+        return;
+    tq_siphash_u8(&key->hash, PART_UNDECLARED);
+    tq_siphash_u64(&key->hash, sum->count);
+    tq_siphash_u64(&key->hash, sum->digest.a);
+    tq_siphash_u64(&key->hash, sum->digest.b);
+}
+
 void tq_key_all(struct trq_key *key, const struct tq_layout *layout, const unsigned char *bytes,
                 size_t size)
 {
     const size_t declared = tq_layout_rows(layout);
-    struct tq_digest sum = {0, 0};
+    struct tq_key_sum sum = {0, {0, 0}};
     struct trq_kv kv;
     size_t i = 0;
     for (; i < declared && tq_inputs_at(layout, bytes, size, i, &kv); i++)
         tq_key_value(key, &kv.value);
-    for (; tq_inputs_at(layout, bytes, size, i, &kv); i++) {
-        struct tq_siphash own = key->prefix->parts;
-        put_text(&own, PART_UNDECLARED, kv.key);
-        put_value(&own, &key->prefix->parts, &kv.value);
-        const struct tq_digest digest = tq_siphash_end(&own);
-        sum.a += digest.a;
-        sum.b += digest.b;
-    }
-    if (i == declared)
-        return;
-    tq_siphash_u8(&key->hash, PART_UNDECLARED);
-    tq_siphash_u64(&key->hash, i - declared);
-    tq_siphash_u64(&key->hash, sum.a);
-    tq_siphash_u64(&key->hash, sum.b);
+    for (; tq_inputs_at(layout, bytes, size, i, &kv); i++)
+        tq_key_sum_add(&sum, key, &kv);
+    tq_key_sum_put(key, &sum);
 }
 
 /* ---- in a lock's function --------------------------------------------------------------------------- */

@@ -55,12 +55,21 @@ static inline struct tq_digest tq_key_end(struct trq_key *key)
 
 /* One part. NULL: as one of type TRQ_NULL. */
 void tq_key_value(struct trq_key *key, const struct trq_value *value);
+/* The part that a declared json makes of it, which takes any value. */
+void tq_key_json(struct trq_key *key, const struct trq_value *value);
 
 /* A part for each: rows are positions in the declaration, names are of declared or undeclared inputs. */
 void tq_key_rows(struct trq_key *key, const struct tq_layout *layout, const unsigned char *bytes,
                  size_t size, const uint16_t *rows, size_t count);
 void tq_key_names(struct trq_key *key, const struct tq_layout *layout, const unsigned char *bytes,
                   size_t size, const char *const *names, size_t count);
+/* Undeclared inputs, in any order: one part of all, none if there is none. */
+struct tq_key_sum {
+    uint64_t count;
+    struct tq_digest digest;
+};
+void tq_key_sum_add(struct tq_key_sum *sum, const struct trq_key *key, const struct trq_kv *kv);
+void tq_key_sum_put(struct trq_key *key, const struct tq_key_sum *sum);
 /* A part for each declared input, in order, and if there are undeclared ones a part of them all: names and values, in any
  * order. */
 void tq_key_all(struct trq_key *key, const struct tq_layout *layout, const unsigned char *bytes,
