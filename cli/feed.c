@@ -5,6 +5,7 @@
 
 #include <tresque/json.h>
 
+#include "cli/fields.h"
 #include "cli/idle.h"
 #include "cli/jobline.h"
 #include "cli/outcome.h"

@@ -12,8 +12,6 @@
 #include "cli/due.h"
 #include "cli/locks.h"
 
-enum { TQ_WHY_SIZE = 400 };
-
 struct tq_jobline {
     json_t *root;
     const char *worker;

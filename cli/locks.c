@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/jobline.h"
+#include "cli/fields.h"
 
 /* ---- what a lock names ------------------------------------------------------------------------------ */
 
