@@ -2,11 +2,13 @@
 
 #include <stdio.h>
 
+#include "cli/cron.h"
 #include "cli/options.h"
 #include "cli/summary.h"
 
 static const char head[] =
     "usage: tresque run [OPTION...] [FILE|-]\n"
+    "       tresque cron [OPTION...] 'EXPRESSION'\n"
     "       tresque help\n"
     "       tresque --version\n"
     "\n"
@@ -27,7 +29,12 @@ static const char head[] =
     "  Sleep  waits: seconds, ms\n"
     "  Noop   does nothing\n"
     "\n"
-    "Options:\n";
+    "Options of tresque run:\n";
+
+static const char cron[] =
+    "\n"
+    "tresque cron prints when a cron expression fires next, one time a line:\n"
+    "\n";
 
 static const char tail[] =
     "\n"
@@ -40,6 +47,8 @@ int tq_help(void)
 {
     fputs(head, stdout);
     fputs(tq_options_help, stdout);
+    fputs(cron, stdout);
+    fputs(tq_cron_help, stdout);
     fputs(tail, stdout);
     return tq_summary_flush() ? TQ_EXIT_GOOD : TQ_EXIT_BAD;
 }

@@ -6,6 +6,7 @@
 
 #include <tresque.h>
 
+#include "cli/cron.h"
 #include "cli/help.h"
 #include "cli/options.h"
 #include "cli/run.h"
@@ -31,7 +32,7 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"run", tq_run}, {"help", help},       {"--help", help},
+    {"run", tq_run}, {"cron", tq_cron},    {"help", help},         {"--help", help},
     {"-h", help},    {"version", version}, {"--version", version},
 };
 

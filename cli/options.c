@@ -43,8 +43,7 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* All of the text is a number from low to high. */
-static bool parse_number(const char *text, long long low, long long high, long long *out)
+bool tq_options_number(const char *text, long long low, long long high, long long *out)
 {
     char *end;
     errno = 0;
@@ -67,7 +66,7 @@ static int parse_word(const char *text, const char *const *words)
 static bool take_threads(struct tq_options *options, const char *text)
 {
     long long n;
-    if (!parse_number(text, 1, 1024, &n)) {
+    if (!tq_options_number(text, 1, 1024, &n)) {
         tq_say("tresque run: -j takes a number from 1 to 1024, not \"%s\"", text);
         return false;
     }
@@ -78,7 +77,7 @@ static bool take_threads(struct tq_options *options, const char *text)
 static bool take_jobs_max(struct tq_options *options, const char *text)
 {
     long long n;
-    if (!parse_number(text, 1, 1 << 26, &n)) {
+    if (!tq_options_number(text, 1, 1 << 26, &n)) {
         tq_say("tresque run: --max-jobs takes a number from 1 to %d, not \"%s\"", 1 << 26, text);
         return false;
     }
@@ -118,7 +117,7 @@ static bool take_weight(struct tq_options *options, char *text)
 {
     char *equals = strrchr(text, '=');
     long long n;
-    if (!equals || equals == text || !parse_number(equals + 1, INT32_MIN, INT32_MAX, &n)) {
+    if (!equals || equals == text || !tq_options_number(equals + 1, INT32_MIN, INT32_MAX, &n)) {
         tq_say("tresque run: --weight takes NAME=N, N a number of 32 bits, not \"%s\"", text);
         return false;
     }
@@ -187,18 +186,17 @@ static bool take_option(struct tq_options *options, int option)
     }
 }
 
-/* getopt said that it cannot make sense of a word. */
-static bool refuse(int option, char **argv)
+bool tq_options_refuse(const char *command, int option, char **argv)
 {
     const char *word = argv[optind - 1];
     if (option == ':')
-        tq_say("tresque run: %s needs an argument; see \"tresque help\"", word);
+        tq_say("tresque %s: %s needs an argument; see \"tresque help\"", command, word);
     else if (strchr(word, '=') && optopt)
-        tq_say("tresque run: %s takes no argument; see \"tresque help\"", word);
+        tq_say("tresque %s: %s takes no argument; see \"tresque help\"", command, word);
     else if (optopt)
-        tq_say("tresque run: there is no option -%c; see \"tresque help\"", optopt);
+        tq_say("tresque %s: there is no option -%c; see \"tresque help\"", command, optopt);
     else
-        tq_say("tresque run: there is no option %s; see \"tresque help\"", word);
+        tq_say("tresque %s: there is no option %s; see \"tresque help\"", command, word);
     return false;
 }
 
@@ -232,7 +230,7 @@ bool tq_options_parse(struct tq_options *out, int argc, char **argv)
             break;
         }
         if (option == '?' || option == ':')
-            good = refuse(option, argv);
+            good = tq_options_refuse(argv[0], option, argv);
         else
             good = take_option(&options, option);
     }

@@ -41,6 +41,12 @@ struct tq_options {
 bool tq_options_parse(struct tq_options *out, int argc, char **argv) TRQ_MUST_USE;
 void tq_options_fini(struct tq_options *options);
 
+/* getopt_long has returned '?' or ':' for a word: say what is wrong with it. False. */
+bool tq_options_refuse(const char *command, int option, char **argv);
+/* All of the text is a number from low to high. */
+bool tq_options_number(const char *text, long long low, long long high, long long *out)
+    TRQ_MUST_USE;
+
 /* The lines about these options in the help text. */
 extern const char tq_options_help[];
 

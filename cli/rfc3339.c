@@ -121,6 +121,11 @@ static const char *find_fault(const struct reading *r)
 
 /* ---- the count -------------------------------------------------------------------------------------- */
 
+static int days_of_year(int year)
+{
+    return 337 + days_of_month(year, 2);
+}
+
 /* Before the first of that year, from year 0, which was a leap year. */
 static int64_t days_before_year(int year)
 {
@@ -148,4 +153,52 @@ const char *tq_rfc3339_parse(struct trq_str text, struct trq_wall *out)
     if (__builtin_add_overflow(trq_seconds(seconds_since_1970(&r)).ns, r.ns, &out->ns))
         out->ns = INT64_MAX;
     return NULL;
+}
+
+/* ---- the other way ---------------------------------------------------------------------------------- */
+
+static int64_t divide_down(int64_t n, int64_t by)
+{
+    return n / by - (n % by < 0);
+}
+
+/* So many digits, and what stands behind them; returns where to go on. */
+static char *put(char *out, int n, int digits, char behind)
+{
+    for (int i = digits; i-- > 0; n /= 10)
+        out[i] = (char)('0' + n % 10);
+    out[digits] = behind;
+    return out + digits + 1;
+}
+
+/* From the year 1600 on: no time that 64 bits hold is before it. `out` goes on without an end. */
+static char *put_clock(char *out, int64_t seconds)
+{
+    int64_t days = divide_down(seconds, 86400);
+    const int rest = (int)(seconds - days * 86400);
+    int year = 1600;
+    int month = 1;
+    days += days_before_year(1970) - days_before_year(year);
+    year += (int)(days / 366); /* never too many */
+    days -= days_before_year(year) - days_before_year(1600);
+    for (; days >= days_of_year(year); year++)
+        days -= days_of_year(year);
+    for (; days >= days_of_month(year, month); month++)
+        days -= days_of_month(year, month);
+    out = put(put(put(out, year, 4, '-'), month, 2, '-'), (int)days + 1, 2, 'T');
+    return put(put(put(out, rest / 3600, 2, ':'), rest / 60 % 60, 2, ':'), rest % 60, 2, '\0') - 1;
+}
+
+void tq_rfc3339_print(struct trq_wall at, const struct trq_span *offset, char out[TQ_RFC3339_SIZE])
+{
+    const int64_t second_ns = 1000 * 1000 * 1000;
+    const int64_t minutes = offset ? divide_down(offset->ns + 30 * second_ns, 60 * second_ns) : 0;
+    const int absolute = (int)(minutes < 0 ? -minutes : minutes);
+    out = put_clock(out, divide_down(at.ns, second_ns) + minutes * 60);
+    if (!offset) {
+        memcpy(out, "Z", sizeof "Z");
+        return;
+    }
+    *out++ = minutes < 0 ? '-' : '+';
+    put(put(out, absolute / 60, 2, ':'), absolute % 60, 2, '\0');
 }

@@ -183,6 +183,55 @@ static void against_gmtime(void)
     TAP_OK(wrong_between(last, last, 1) == 0, "to the last second");
 }
 
+static bool prints(int64_t ns, const int64_t *offset_s, const char *expected)
+{
+    char text[TQ_RFC3339_SIZE];
+    const struct trq_span offset = trq_seconds(offset_s ? *offset_s : 0);
+    tq_rfc3339_print((struct trq_wall){ns}, offset_s ? &offset : NULL, text);
+    if (strcmp(text, expected) != 0)
+        tap_note("%s, not %s", text, expected);
+    return strcmp(text, expected) == 0;
+}
+#define AHEAD(seconds) (&(const int64_t){seconds})
+
+static void what_is_printed(void)
+{
+    TAP_OK(prints(0, NULL, "1970-01-01T00:00:00Z"), "the epoch");
+    TAP_OK(prints(-1, NULL, "1969-12-31T23:59:59Z"), "a fraction belongs to its second");
+    TAP_OK(prints(S - 1, NULL, "1970-01-01T00:00:00Z"), "on both sides");
+    TAP_OK(prints(0, AHEAD(0), "1970-01-01T00:00:00+00:00"), "an offset of nothing");
+    TAP_OK(prints(0, AHEAD(20700), "1970-01-01T05:45:00+05:45"), "one ahead");
+    TAP_OK(prints(0, AHEAD(-12600), "1969-12-31T20:30:00-03:30"), "one behind");
+    TAP_OK(prints(0, AHEAD(-60), "1969-12-31T23:59:00-00:01"), "a minute behind");
+    TAP_OK(prints(0, AHEAD(-2670), "1969-12-31T23:16:00-00:44"),
+           "seconds of an offset are rounded");
+    TAP_OK(prints(0, AHEAD(3208), "1970-01-01T00:53:00+00:53"), "to the nearest minute");
+    TAP_OK(prints(INT64_MIN, AHEAD(-86340), "1677-09-20T00:13:43-23:59"), "the first of all");
+    TAP_OK(prints(INT64_MAX, AHEAD(86340), "2262-04-12T23:46:16+23:59"), "the last of all");
+}
+
+static int wrong_again_between(int64_t first, int64_t last, int64_t step)
+{
+    int wrong = 0;
+    for (int64_t second = first; second <= last; second += step) {
+        char text[TQ_RFC3339_SIZE];
+        struct trq_wall when;
+        const struct trq_span offset = trq_minutes(second % 1439);
+        tq_rfc3339_print(trq_wall_seconds(second), &offset, text);
+        if (parse(text, &when) || when.ns != trq_seconds(second).ns)
+            wrong++;
+    }
+    return wrong;
+}
+
+/* The parser is held against gmtime above, and this against the parser. */
+static void there_and_back(void)
+{
+    const int64_t day = 86400;
+    TAP_OK(wrong_again_between(-106750 * day, 106750 * day, day / 2 + 7) == 0,
+           "all days are read as they are printed");
+}
+
 int main(void)
 {
     what_is_taken();
@@ -192,5 +241,7 @@ int main(void)
     other_forms();
     beginnings();
     against_gmtime();
+    what_is_printed();
+    there_and_back();
     return tap_done();
 }
