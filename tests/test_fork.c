@@ -73,6 +73,7 @@ static void call_all(void)
     FX_MUST(trq_channel_drain(channel, &event, 1) == TRQ_ESTOPPED);
     FX_MUST(trq_channel_forget(channel, id) == TRQ_ESTOPPED);
     FX_MUST(trq_queue_names(engine, NULL, 0) == 0 && trq_worker_names(engine, NULL, 0) == 0);
+    FX_MUST(trq_worker_find(engine, "Num") == NULL);
     FX_MUST(trq_queues_text(engine, NULL, 0) == 0);
     trq_wake(engine);
     trq_channel_destroy(channel);

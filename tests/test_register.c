@@ -269,6 +269,21 @@ Test(register, there_can_be_4096_workers_and_no_more)
     cr_assert_eq(fx_stats(engine, NULL).done, LIMIT);
 }
 
+Test(register, a_worker_is_found_by_its_name)
+{
+    static const struct trq_worker b = WORKER(.name = "B"), same = WORKER(.name = "B");
+    cr_assert_null(trq_worker_find(engine, "B"));
+    registered(FX_APP(.workers = TRQ_WORKERS(&b)));
+    registered(FX_APP(.workers = TRQ_WORKERS(&same)));
+    cr_assert_eq(trq_worker_find(engine, "B"), &b, "as it was registered first");
+    cr_assert_null(trq_worker_find(engine, "b"));
+    cr_assert_null(trq_worker_find(engine, ""));
+    cr_assert_null(trq_worker_find(engine, NULL));
+    cr_assert_null(trq_worker_find(NULL, "B"));
+    cr_assert_eq(trq_enqueue(engine, trq_worker_find(engine, "B"), TRQ_DICT_NONE, NULL, NULL),
+                 TRQ_OK);
+}
+
 Test(register, names_are_listed_in_order_of_registration)
 {
     static const struct trq_worker b = WORKER(.name = "B"), a = WORKER(.name = "A");

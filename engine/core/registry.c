@@ -481,6 +481,15 @@ int trq_register(struct trq_engine *engine, const struct trq_app *app, struct tr
     return rc;
 }
 
+const struct trq_worker *trq_worker_find(struct trq_engine *engine, const char *name)
+{
+    if (!engine || !name || tq_is_forked(engine))
+        return NULL;
+    struct tq_local *local = tq_local_of(engine);
+    const struct tq_class *class = local ? tq_class_by_name(engine, local, name) : NULL;
+    return class ? class->declared : NULL;
+}
+
 int tq_registry_choose_queues(struct trq_engine *engine, struct trq_error *error)
 {
     struct tq_registry *r = &engine->registry;

@@ -51,6 +51,9 @@ TRQ_INLINE struct trq_app trq_app_init(const char *name, const struct trq_queue 
  * Threads: any; mutex. Jobs that run are not disturbed. */
 TRQ_API int trq_register(struct trq_engine *engine, const struct trq_app *app,
                          struct trq_error *error) TRQ_MUST_USE;
+/* The worker of that name, as it was registered: for who read the name in a file. NULL: there is none, or no memory for
+ * what a thread's first call needs; in a forked child. */
+TRQ_API const struct trq_worker *trq_worker_find(struct trq_engine *engine, const char *name);
 
 /* ---- the engine ----------------------------------------------------------------------------------- */
 
