@@ -33,6 +33,8 @@
 
 #include <tresque/cron.h>
 
+#include <tresque/recur.h>
+
 #include <tresque/explain.h>
 
 #include <tresque/stats.h>

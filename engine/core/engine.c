@@ -223,6 +223,7 @@ static void free_parts(struct trq_engine *e)
 {
     size_t count = e->thread_count ? (size_t)e->thread_count : 1;
     tq_channels_destroy(e);
+    tq_recur_fini(e);
     tq_registry_fini(e);
     tq_locals_destroy(e);
     tq_blocks_fini(&e->blocks);
@@ -264,6 +265,7 @@ static int init_parts(struct trq_engine *e, const struct trq_config *config,
         return tq_error(error, TRQ_ENOMEM, "no thread key: too many engines in this process");
     pthread_mutex_init(&e->stopping, NULL);
     pthread_mutex_init(&e->waiting, NULL);
+    tq_recur_init(e);
     ck_epoch_init(&e->epoch);
     e->birth = draw(e);
     e->secret = (struct tq_secret){draw(e), draw(e)};

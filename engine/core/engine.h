@@ -23,6 +23,7 @@
 #include "engine/core/names.h"
 #include "engine/core/note.h"
 #include "engine/core/past.h"
+#include "engine/core/recur.h"
 #include "engine/core/registry.h"
 #include "engine/core/side.h"
 #include "engine/sync/fifo.h"
@@ -114,6 +115,7 @@ struct trq_engine {
     tq_a64 park_order;                              /* the last one given to who began to wait */
     tq_a64 stale_releases;
     struct tq_past past;
+    struct tq_recur recur;
 
     /* Threads. */
     struct tq_thread *threads;

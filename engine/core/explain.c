@@ -185,6 +185,18 @@ static int explain_past(struct trq_engine *e, struct trq_job_id id, struct trq_w
     return TRQ_OK;
 }
 
+/* As far as there is room. */
+static void add_recurrence(const struct look *l, struct trq_why *why)
+{
+    char name[TQ_RECUR_NAME_MAX + 1], at[40];
+    struct trq_wall next;
+    const size_t size = strlen(why->text);
+    if (!tq_recur_of_job(l->engine, l->id, name, &next))
+        return;
+    snprintf(why->text + size, sizeof why->text - size, "; made by %s, which fires next at %s",
+             name, time_text(next, at));
+}
+
 int trq_explain(struct trq_engine *engine, struct trq_job_id id, struct trq_why *out)
 {
     if (!engine || !out || !tq_sized_ok(out, sizeof *out, sizeof *out))
@@ -226,6 +238,7 @@ int trq_explain(struct trq_engine *engine, struct trq_job_id id, struct trq_why 
         if (rc != TRQ_OK)
             return rc;
     }
+    add_recurrence(&l, &why);
     tq_sized_write(out, &why, sizeof why);
     return TRQ_OK;
 }

@@ -140,6 +140,8 @@ static bool drain_all(struct trq_engine *e, struct tq_local *housekeeper)
 static bool is_live(void *context, uint32_t item, uint32_t generation)
 {
     struct trq_engine *e = context;
+    if (tq_item_recurs(item))
+        return tq_recur_is_live(e, item, generation);
     const uint64_t word = tq_load(&tq_job_at(e, tq_item_index(item))->word, acquire);
     return tq_word_generation(word) == generation && tq_word_state(word) == TQ_SCHEDULED &&
            (word & TQ_TURN) == tq_item_turn(item);
@@ -173,6 +175,19 @@ static void again(struct tq_house *h, enum tq_domain domain, const struct tq_due
     pthread_mutex_unlock(&h->mutex);
 }
 
+static enum tq_fire fire_one(struct trq_engine *e, struct tq_local *housekeeper,
+                             enum tq_domain domain, const struct tq_due *due, int64_t now,
+                             int64_t *out_at, unsigned *fired)
+{
+    if (TQ_UNLIKELY(tq_item_recurs(due->item)))
+        return tq_recur_due(e, due->item, due->generation, now, out_at, fired) ? TQ_LATER
+                                                                               : TQ_STALE;
+    const enum tq_fire result = tq_job_due(e, housekeeper, due->item, due->generation, now,
+                                           domain == TQ_WALL_DOMAIN, out_at);
+    *fired += result == TQ_FIRED;
+    return result;
+}
+
 /* What is in the batch, in order. Not under the mutex, since callbacks may be called. False: no memory; the rest stays
  * in the batch. */
 static bool fire(struct trq_engine *e, struct tq_local *housekeeper, enum tq_domain domain,
@@ -185,17 +200,14 @@ static bool fire(struct trq_engine *e, struct tq_local *housekeeper, enum tq_dom
     for (; batch->next < batch->count; batch->next++) {
         const struct tq_due *due = &batch->due[batch->next];
         int64_t at;
-        if (batch->next + AHEAD < batch->count)
+        if (batch->next + AHEAD < batch->count && !tq_item_recurs(due[AHEAD].item))
             TQ_PREFETCH_WRITE(tq_job_at(e, tq_item_index(due[AHEAD].item)));
-        result = tq_job_due(e, housekeeper, due->item, due->generation, now,
-                            domain == TQ_WALL_DOMAIN, &at);
+        result = fire_one(e, housekeeper, domain, due, now, &at, fired);
         if (result == TQ_AGAIN)
             break;
-        if (result == TQ_FIRED)
-            ++*fired;
-        else if (result == TQ_LATER)
+        if (result == TQ_LATER)
             again(h, domain, due, at);
-        else
+        else if (result == TQ_STALE)
             tq_sub(&h->stale, 1, relaxed);
     }
     if (*fired > before)
@@ -279,6 +291,8 @@ unsigned tq_house_round(struct trq_engine *engine, struct tq_local *local)
         return 0;
     while (more && memory && tq_is_open(engine)) {
         int64_t now[TQ_DOMAINS];
+        if (!tq_recur_look(engine, local))
+            retry_later(h);
         pthread_mutex_lock(&h->mutex);
         for (int d = 0; d < TQ_DOMAINS; d++)
             now[d] = look_at_clock(engine, local, (enum tq_domain)d);
@@ -513,7 +527,7 @@ bool tq_house_init(struct trq_engine *engine)
     pthread_mutex_init(&h->mutex, NULL);
     h->retry_at = h->armed[TQ_BOOT] = h->armed[TQ_WALL_DOMAIN] = INT64_MAX;
     /* Live timers, and stale ones: these are as many as come before the housekeeper does. */
-    const uint32_t limit = engine->jobs_max + CHUNKS_FREE;
+    const uint32_t limit = engine->jobs_max + TQ_RECUR_MAX + CHUNKS_FREE;
     return tq_chunks_init(&h->chunks, &engine->memory, limit, TQ_LOCALS_MAX) && open_fds(engine);
 }
 
@@ -536,7 +550,7 @@ void tq_house_fini(struct trq_engine *engine)
     pthread_mutex_destroy(&h->mutex);
 }
 
-const char *tq_house_check(struct trq_engine *engine, uint64_t scheduled)
+const char *tq_house_check(struct trq_engine *engine, uint64_t waiting)
 {
     struct tq_house *h = &engine->house;
     uint64_t timers = 0;
@@ -552,5 +566,5 @@ const char *tq_house_check(struct trq_engine *engine, uint64_t scheduled)
         timers += tq_inbox_count(&local->inbox);
     if (!good)
         return "a timer wheel is broken";
-    return timers < scheduled ? "timers of scheduled jobs are lost" : NULL;
+    return timers < waiting ? "timers of scheduled or recurring jobs are lost" : NULL;
 }

@@ -101,7 +101,7 @@ int tq_house_fd(const struct trq_engine *engine);
 /* When the next round has something to do, on each clock; INT64_MAX: never. False: never on both. */
 bool tq_house_next(struct trq_engine *engine, int64_t *out_boot, int64_t *out_wall);
 
-/* Quiescent. NULL, or what is wrong. */
-const char *tq_house_check(struct trq_engine *engine, uint64_t scheduled);
+/* Quiescent; for so many jobs and recurrences there must be timers. NULL, or what is wrong. */
+const char *tq_house_check(struct trq_engine *engine, uint64_t waiting);
 
 #endif

@@ -160,6 +160,7 @@ int trq_stats_engine(struct trq_engine *engine, struct trq_engine_stats *out)
         stats.parked += tq_load(&engine->registry.queues[i]->parked, relaxed);
     stats.lost_races = tq_load(&engine->lost_races, relaxed);
     stats.stale_releases = tq_load(&engine->stale_releases, relaxed);
+    stats.recurring = tq_load(&engine->recur.count, relaxed);
     tq_sized_write(out, &stats, sizeof stats);
     return TRQ_OK;
 }

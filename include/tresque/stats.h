@@ -81,6 +81,7 @@ struct trq_engine_stats {
     uint64_t wakeups;        /* of sleeping threads */
     uint64_t lost_races;     /* second ends of a job that came too late: nothing happened */
     uint64_t stale_releases; /* of worker locks, by who did not hold them: nothing happened */
+    uint64_t recurring;      /* schedules there are (trq_recur) */
 };
 TRQ_API int trq_stats_engine(struct trq_engine *engine, struct trq_engine_stats *out);
 
