@@ -66,7 +66,7 @@ unsigned char *tq_blocks_take(struct tq_blocks *blocks, struct tq_blocks_cache *
     } else if (tq_slab_alloc(&blocks->slab[c], &cache->slab[c], &job->u.block) != TQ_SLAB_OK) {
         return NULL;
     }
-    job->block_class = c;
+    job->block_class = (uint32_t)c & TQ_INLINE_CLASS;
     return tq_blocks_at(blocks, job);
 }
 

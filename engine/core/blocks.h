@@ -14,8 +14,8 @@ struct tq_job;
 enum {
     TQ_BLOCK_CLASSES = 6, /* 128, 256, ... 4096 bytes */
     TQ_BLOCK_SMALLEST = 128,
-    TQ_INLINE_CLASS = 0xff,
-    TQ_LARGE_CLASS = 0xfe
+    TQ_INLINE_CLASS = 0x7f /* seven bits of a job */,
+    TQ_LARGE_CLASS = 0x7e
 };
 
 struct tq_blocks {

@@ -72,7 +72,7 @@ ALWAYS_INLINE int fill_inputs(const struct call *c, struct tq_job *job, size_t i
     long size = encode(c, i, job->u.inputs, TQ_INLINE);
     if (TQ_UNLIKELY(size < 0))
         return (int)size;
-    job->size = (uint32_t)size;
+    job->size = (uint32_t)size & ((1u << 25) - 1);
     job->block_class = TQ_INLINE_CLASS;
     if (TQ_LIKELY(size <= TQ_INLINE))
         return 0;

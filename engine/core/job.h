@@ -69,12 +69,12 @@ struct tq_job {
     TQ_ON_LINE tq_a64 word;
     tq_a64
         enqueued; /* mono ns, shifted left by one; lowest bit: this job is timed. SCHEDULED: due, ns */
-    tq_a32 cold;    /* what few jobs need. 0: nothing; TQ_COLD_SIDE | side; else note index + 1 */
-    uint32_t size;  /* of the inputs */
-    tq_a32 kind;    /* numbers of the class and, above, of the queue; atomic as `cold` is */
-    uint16_t begun; /* how often its handler began; stays at the top */
-    uint8_t failures;
-    uint8_t block_class; /* of the inputs' block; TQ_INLINE_CLASS: they are here */
+    tq_a32 cold; /* what few jobs need. 0: nothing; TQ_COLD_SIDE | side; else note index + 1 */
+    uint32_t size : 25;       /* of the inputs */
+    uint32_t block_class : 7; /* of their block; TQ_INLINE_CLASS: they are here */
+    tq_a32 kind;       /* numbers of the class and, above, of the queue; atomic as `cold` is */
+    uint16_t begun;    /* how often it was started; stays at the top, as does ... */
+    uint16_t failures; /* ... how many attempts failed */
     union {
         unsigned char inputs[TQ_INLINE];
         uint32_t block; /* index in its class */

@@ -26,8 +26,7 @@ struct tq_queue_key {
     struct tq_record record; /* first */
     uint32_t job, generation;
     /* Of jobs that were merged into it. */
-    uint16_t begun;
-    uint8_t failures;
+    uint16_t begun, failures;
 };
 
 /* A new job, made and not published: its word says READY, or FREE if it is for later; its side has the digest. */
