@@ -347,4 +347,5 @@ static enum trq_end exec_perform(struct trq_job *job)
     return end;
 }
 
-const struct trq_worker tq_exec_worker = {TRQ_WORKER(exec, "Exec"), .perform = exec_perform};
+const struct trq_worker tq_exec_worker = {TRQ_WORKER(exec, "Exec"), .retry = &trq_no_retry,
+                                          .perform = exec_perform};

@@ -31,6 +31,9 @@ static enum trq_end noop_perform(struct trq_job *job)
     return TRQ_DONE;
 }
 
-const struct trq_worker tq_sleep_worker = {TRQ_WORKER(sleeper, "Sleep"), .perform = sleep_perform};
-const struct trq_worker tq_noop_worker = {
-    .size = sizeof(struct trq_worker), .name = "Noop", .perform = noop_perform};
+const struct trq_worker tq_sleep_worker = {TRQ_WORKER(sleeper, "Sleep"), .retry = &trq_no_retry,
+                                           .perform = sleep_perform};
+const struct trq_worker tq_noop_worker = {.size = sizeof(struct trq_worker),
+                                          .name = "Noop",
+                                          .retry = &trq_no_retry,
+                                          .perform = noop_perform};

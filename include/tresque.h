@@ -31,6 +31,8 @@
 
 #include <tresque/schedule.h>
 
+#include <tresque/retry.h>
+
 #include <tresque/cron.h>
 
 #include <tresque/recur.h>

@@ -154,7 +154,7 @@ static inline enum trq_end scene_perform(struct trq_job *job)
 }
 #define SCENE_WORKER(name_)                                                                        \
     .size = sizeof(struct trq_worker), .name = (name_), .inputs = &scene_worker_inputs,            \
-    .perform = scene_perform
+    .retry = &trq_no_retry, .perform = scene_perform
 
 /* ---- calls -------------------------------------------------------------------------------------------------------------- */
 

@@ -282,7 +282,8 @@ static enum trq_end body_perform(struct trq_job *job)
     FX_MUST(text.size > 0 && text.data[0] == 'b' && text.data[text.size - 1] == 'b');
     return TRQ_DONE;
 }
-const struct trq_worker body = {TRQ_WORKER(body, "Other::Body"), .perform = body_perform};
+const struct trq_worker body = {TRQ_WORKER(body, "Other::Body"), .retry = &trq_no_retry,
+                                .perform = body_perform};
 
 static enum trq_end twice_perform(struct trq_job *job)
 {
@@ -293,8 +294,11 @@ static enum trq_end twice_perform(struct trq_job *job)
                ? trq_fail(job, "enough")
                : TRQ_DONE;
 }
-static const struct trq_worker twice = {
-    .size = sizeof twice, .name = "Other::Twice", .perform = twice_perform, .state_size = 300};
+static const struct trq_worker twice = {.size = sizeof twice,
+                                        .name = "Other::Twice",
+                                        .retry = &trq_no_retry,
+                                        .perform = twice_perform,
+                                        .state_size = 300};
 
 static const struct trq_app other = {
     .size = sizeof other,

@@ -278,10 +278,10 @@ Test(channel, wrong_calls_are_refused)
 
 Test(channel, outcomes_have_names)
 {
-    static const char *const name[] = {"done",    "skipped",   "discarded", "dead",
-                                       "dropped", "cancelled", "replaced",  "merged"};
-    for (int i = 0; i < 8; i++)
+    static const char *const name[] = {"done",      "skipped",  "discarded", "dead",   "dropped",
+                                       "cancelled", "replaced", "merged",    "expired"};
+    for (int i = 0; i < 9; i++)
         cr_assert_str_eq(trq_outcome_name((enum trq_outcome)i), name[i]);
-    cr_assert_str_eq(trq_outcome_name((enum trq_outcome)8), "?");
+    cr_assert_str_eq(trq_outcome_name((enum trq_outcome)9), "?");
     cr_assert_str_eq(trq_outcome_name((enum trq_outcome) - 1), "?");
 }

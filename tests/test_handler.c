@@ -63,7 +63,8 @@ static enum trq_end by_number(struct trq_job *job)
         return (enum trq_end)n;
     }
 }
-static const struct trq_worker ends = {.size = sizeof ends, .name = "Ends", .perform = by_number};
+static const struct trq_worker ends = {
+    .size = sizeof ends, .name = "Ends", .retry = &trq_no_retry, .perform = by_number};
 
 Test(handler, done_ends_as_done)
 {
@@ -153,7 +154,7 @@ static enum trq_end fail_at_length(struct trq_job *job)
 Test(handler, a_long_text_is_cut_at_251_bytes_and_at_48_in_the_event)
 {
     static const struct trq_worker w = {
-        .size = sizeof w, .name = "Long", .perform = fail_at_length};
+        .size = sizeof w, .name = "Long", .retry = &trq_no_retry, .perform = fail_at_length};
     set_up(&w);
     put(&w, 0);
     run(1);
@@ -178,8 +179,11 @@ static enum trq_end requeue_twice(struct trq_job *job)
 
 Test(handler, who_is_not_needed_is_skipped_and_does_not_perform)
 {
-    static const struct trq_worker w = {
-        .size = sizeof w, .name = "W", .needed = odd_ones, .perform = requeue_twice};
+    static const struct trq_worker w = {.size = sizeof w,
+                                        .name = "W",
+                                        .needed = odd_ones,
+                                        .retry = &trq_no_retry,
+                                        .perform = requeue_twice};
     set_up(&w);
     put(&w, 0);
     run(1);
@@ -189,8 +193,11 @@ Test(handler, who_is_not_needed_is_skipped_and_does_not_perform)
 
 Test(handler, needed_is_asked_at_each_run)
 {
-    static const struct trq_worker w = {
-        .size = sizeof w, .name = "W", .needed = odd_ones, .perform = requeue_twice};
+    static const struct trq_worker w = {.size = sizeof w,
+                                        .name = "W",
+                                        .needed = odd_ones,
+                                        .retry = &trq_no_retry,
+                                        .perform = requeue_twice};
     fx.values = 2;
     set_up(&w);
     put(&w, 0);
@@ -230,6 +237,7 @@ static void drop(void *state, struct trq_job *job)
 static const struct trq_worker stateful = {.size = sizeof stateful,
                                            .name = "Stateful",
                                            .needed = look,
+                                           .retry = &trq_no_retry,
                                            .perform = use,
                                            .state_size = sizeof(struct look_up),
                                            .state_drop = drop};
@@ -251,7 +259,8 @@ static enum trq_end no_state(struct trq_job *job)
 }
 Test(handler, no_state_was_asked_for_none_is_given)
 {
-    static const struct trq_worker w = {.size = sizeof w, .name = "W", .perform = no_state};
+    static const struct trq_worker w = {
+        .size = sizeof w, .name = "W", .retry = &trq_no_retry, .perform = no_state};
     set_up(&w);
     put(&w, 0);
     run(1);
@@ -286,6 +295,7 @@ Test(handler, states_and_structs_of_all_sizes_fit_in_any_order)
         all[i] = (struct trq_worker){.size = sizeof *all,
                                      .name = name[i],
                                      .inputs = &inputs[i % N],
+                                     .retry = &trq_no_retry,
                                      .perform = write_all,
                                      .state_size = size[i / N]};
         list[i] = &all[i];
@@ -316,7 +326,7 @@ static enum trq_end results(struct trq_job *job)
     return n == 3 ? trq_fail(job, "no") : TRQ_DONE;
 }
 static const struct trq_worker result = {
-    .size = sizeof result, .name = "Result", .perform = results};
+    .size = sizeof result, .name = "Result", .retry = &trq_no_retry, .perform = results};
 
 Test(handler, a_result_of_up_to_48_bytes_comes_with_the_event)
 {
@@ -379,7 +389,8 @@ static enum trq_end reads(struct trq_job *job)
     fx_note(&fx, 1);
     return TRQ_DONE;
 }
-const struct trq_worker reader = {TRQ_WORKER(reader, "Reader"), .perform = reads};
+const struct trq_worker reader = {TRQ_WORKER(reader, "Reader"), .retry = &trq_no_retry,
+                                  .perform = reads};
 
 Test(handler, it_reads_inputs_by_name_and_as_a_struct_and_knows_its_job)
 {
@@ -432,7 +443,7 @@ static void forbidden_at_end(void *host, const struct trq_event *event,
     fx_note(host, 2);
 }
 static const struct trq_worker forbids = {
-    .size = sizeof forbids, .name = "Forbids", .perform = forbidden};
+    .size = sizeof forbids, .name = "Forbids", .retry = &trq_no_retry, .perform = forbidden};
 
 Test(handler, it_may_not_wait_for_its_own_engine)
 {
@@ -466,7 +477,8 @@ static enum trq_end spread(struct trq_job *job)
 }
 Test(handler, it_may_enqueue)
 {
-    static const struct trq_worker w = {.size = sizeof w, .name = "Spread", .perform = spread};
+    static const struct trq_worker w = {
+        .size = sizeof w, .name = "Spread", .retry = &trq_no_retry, .perform = spread};
     set_up(&w);
     put(&w, 5);
     run(1 + 3 + 9 + 27 + 81 + 243);
@@ -483,7 +495,8 @@ static enum trq_end use_another(struct trq_job *job)
 }
 Test(handler, it_may_drain_and_stop_another_engine)
 {
-    static const struct trq_worker w = {.size = sizeof w, .name = "W", .perform = use_another};
+    static const struct trq_worker w = {
+        .size = sizeof w, .name = "W", .retry = &trq_no_retry, .perform = use_another};
     set_up(&w);
     elsewhere = fx_polled(&fx, &fx_app);
     put(&w, 0);

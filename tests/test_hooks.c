@@ -182,6 +182,8 @@ Test(hooks, each_pool_thread_begins_and_ends_once_named_and_with_signals_blocked
     for (int i = 0; i < THREADS; i++)
         cr_assert_eq(trq_enqueue(engine, &meets, TRQ_DICT_NONE, NULL, NULL), TRQ_OK);
     fx_gate_await(&fx.gate, THREADS);
+    while (threads_named("pool-") < THREADS + 1) /* each gives itself its name */
+        sched_yield();
     cr_assert_eq(threads_named("pool-"), THREADS + 1, "and one for housekeeping");
     fx_gate_open(&fx.gate);
     cr_assert_eq(trq_engine_destroy(engine), TRQ_OK);

@@ -19,7 +19,8 @@ static enum trq_end by_number(struct trq_job *job)
         return TRQ_DONE;
     }
 }
-static const struct trq_worker ends = {.size = sizeof ends, .name = "Ends", .perform = by_number};
+static const struct trq_worker ends = {
+    .size = sizeof ends, .name = "Ends", .retry = &trq_no_retry, .perform = by_number};
 
 static enum trq_end three_times(struct trq_job *job)
 {
@@ -28,7 +29,7 @@ static enum trq_end three_times(struct trq_job *job)
     return fx_values(host) % 3 ? trq_requeue(job) : TRQ_DONE;
 }
 static const struct trq_worker requeues = {
-    .size = sizeof requeues, .name = "Requeues", .perform = three_times};
+    .size = sizeof requeues, .name = "Requeues", .retry = &trq_no_retry, .perform = three_times};
 
 static struct trq_worker_stats in_handler;
 static enum trq_end look(struct trq_job *job)
@@ -36,7 +37,8 @@ static enum trq_end look(struct trq_job *job)
     in_handler = fx_stats(trq_job_engine(job), "Looks");
     return TRQ_DONE;
 }
-static const struct trq_worker looks = {.size = sizeof looks, .name = "Looks", .perform = look};
+static const struct trq_worker looks = {
+    .size = sizeof looks, .name = "Looks", .retry = &trq_no_retry, .perform = look};
 
 static void set_up(void)
 {

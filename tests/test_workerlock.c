@@ -66,6 +66,7 @@ static const struct trq_worker asker = {
     .size = sizeof asker,
     .name = "Asker",
     .inputs = &scene_worker_inputs,
+    .retry = &trq_no_retry,
     .perform = perform,
     .needed = is_needed,
     .worker_lock = &by_function,
@@ -602,6 +603,7 @@ static const struct trq_lock own_key = {ON_ROOM};
 static const struct trq_worker counter = {.size = sizeof counter,
                                           .name = "Counter",
                                           .inputs = &scene_worker_inputs,
+                                          .retry = &trq_no_retry,
                                           .perform = counts,
                                           .worker_lock = &own_key};
 

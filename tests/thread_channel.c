@@ -21,8 +21,11 @@ static enum trq_end echo(struct trq_job *job)
         return TRQ_SKIP;
     return n % 50 == 7 ? trq_fail(job, "%lld", (long long)n) : TRQ_DONE;
 }
-static const struct trq_worker echoes = {
-    .size = sizeof echoes, .name = "Echo", .inputs = &num_inputs, .perform = echo};
+static const struct trq_worker echoes = {.size = sizeof echoes,
+                                         .name = "Echo",
+                                         .inputs = &num_inputs,
+                                         .retry = &trq_no_retry,
+                                         .perform = echo};
 static const struct trq_app app = {
     .size = sizeof app, .name = "app", .workers = TRQ_WORKERS(&echoes)};
 

@@ -49,7 +49,8 @@ static enum trq_end step_perform(struct trq_job *job)
         return trq_requeue(job);
     return in->number % 5 ? TRQ_DONE : trq_fail(job, "number %lld", (long long)in->number);
 }
-const struct trq_worker step = {TRQ_WORKER(step, "Step"), .perform = step_perform};
+const struct trq_worker step = {TRQ_WORKER(step, "Step"), .retry = &trq_no_retry,
+                                .perform = step_perform};
 
 static void step_ended(void *host, const struct trq_event *event, const struct trq_error *error)
 {
@@ -216,8 +217,11 @@ static enum trq_end in_order(struct trq_job *job)
     last_of[p] = n;
     return TRQ_DONE;
 }
-static const struct trq_worker ordered = {
-    .size = sizeof ordered, .name = "Ordered", .inputs = &num_inputs, .perform = in_order};
+static const struct trq_worker ordered = {.size = sizeof ordered,
+                                          .name = "Ordered",
+                                          .inputs = &num_inputs,
+                                          .retry = &trq_no_retry,
+                                          .perform = in_order};
 
 static void *produce_in_order(void *arg)
 {
@@ -275,10 +279,13 @@ static enum trq_end light_perform(struct trq_job *job)
     returned_before_look = atomic_load(&heavy_returned);
     return TRQ_DONE;
 }
-static const struct trq_worker heavy = {
-    .size = sizeof heavy, .name = "Heavy", .queue = "heavy", .perform = heavy_perform};
+static const struct trq_worker heavy = {.size = sizeof heavy,
+                                        .name = "Heavy",
+                                        .queue = "heavy",
+                                        .retry = &trq_no_retry,
+                                        .perform = heavy_perform};
 static const struct trq_worker light = {
-    .size = sizeof light, .name = "Light", .perform = light_perform};
+    .size = sizeof light, .name = "Light", .retry = &trq_no_retry, .perform = light_perform};
 
 static void *produce_heavy(void *arg)
 {

@@ -146,25 +146,29 @@ static enum trq_end run_again(struct trq_job *job)
 }
 
 #define ON_N TRQ_LOCK_ON("n")
-const struct trq_worker once = {TRQ_WORKER(once, "Once"), .perform = see_only, .queue_lock = ON_N};
-const struct trq_worker single = {TRQ_WORKER(single, "Single"), .perform = hold_one,
-                                  .worker_lock = ON_N};
+const struct trq_worker once = {TRQ_WORKER(once, "Once"), .retry = &trq_no_retry,
+                                .perform = see_only, .queue_lock = ON_N};
+const struct trq_worker single = {TRQ_WORKER(single, "Single"), .retry = &trq_no_retry,
+                                  .perform = hold_one, .worker_lock = ON_N};
 const struct trq_worker three = {
-    TRQ_WORKER(three, "Three"), .perform = hold_three,
+    TRQ_WORKER(three, "Three"), .retry = &trq_no_retry, .perform = hold_three,
     .worker_lock = TRQ_LOCK(.inputs = (const char *const[]){"n", NULL}, .limit = 3)};
-const struct trq_worker both = {
-    TRQ_WORKER(both, "Both"), .perform = hold_other, .queue_lock = TRQ_LOCK(.all = true),
-    .worker_lock = TRQ_LOCK_BY(look_up), .state_size = sizeof(struct looked_up)};
-const struct trq_worker later = {TRQ_WORKER(later, "Later"), .perform = see_only,
-                                 .queue_lock =
-                                     TRQ_LOCK(.inputs = (const char *const[]){"n", NULL},
-                                              .on_conflict = TRQ_DEBOUNCE, .max_wait = {3000000})};
+const struct trq_worker both = {TRQ_WORKER(both, "Both"),
+                                .retry = &trq_no_retry,
+                                .perform = hold_other,
+                                .queue_lock = TRQ_LOCK(.all = true),
+                                .worker_lock = TRQ_LOCK_BY(look_up),
+                                .state_size = sizeof(struct looked_up)};
+const struct trq_worker later = {
+    TRQ_WORKER(later, "Later"), .retry = &trq_no_retry, .perform = see_only,
+    .queue_lock = TRQ_LOCK(.inputs = (const char *const[]){"n", NULL}, .on_conflict = TRQ_DEBOUNCE,
+                           .max_wait = {3000000})};
 const struct trq_worker newest = {
-    TRQ_WORKER(newest, "Newest"), .perform = hold_one, .worker_lock = ON_N,
+    TRQ_WORKER(newest, "Newest"), .retry = &trq_no_retry, .perform = hold_one, .worker_lock = ON_N,
     .queue_lock = TRQ_LOCK(.inputs = (const char *const[]){"n", NULL}, .on_conflict = TRQ_REPLACE,
                            .scope = TRQ_FROM_SCHEDULING)};
 const struct trq_worker again = {
-    TRQ_WORKER(again, "Again"), .perform = run_again, .queue_lock = ON_N,
+    TRQ_WORKER(again, "Again"), .retry = &trq_no_retry, .perform = run_again, .queue_lock = ON_N,
     .worker_lock = TRQ_LOCK(.inputs = (const char *const[]){"n", NULL}, .limit = 2)};
 
 static const char *const queues[] = {"high", "default", "equal", "low"};

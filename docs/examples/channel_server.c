@@ -38,7 +38,7 @@ static enum trq_end square_perform(struct trq_job *job)
     trq_job_set_result(job, &result, sizeof result);
     return TRQ_DONE;
 }
-const struct trq_worker square = {TRQ_WORKER(square, "Math::SquareWorker"),
+const struct trq_worker square = {TRQ_WORKER(square, "Math::SquareWorker"), .retry = &trq_no_retry,
                                   .perform = square_perform};
 
 static const struct trq_app app = {

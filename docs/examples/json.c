@@ -19,7 +19,8 @@ static enum trq_end order_perform(struct trq_job *job)
     printf("%s\n", text);
     return TRQ_DONE;
 }
-const struct trq_worker order = {TRQ_WORKER(order, "Shop::OrderWorker"), .perform = order_perform};
+const struct trq_worker order = {TRQ_WORKER(order, "Shop::OrderWorker"), .retry = &trq_no_retry,
+                                 .perform = order_perform};
 
 static const struct trq_app app = {
     .size = sizeof app, .name = "shop", .workers = TRQ_WORKERS(&order)};

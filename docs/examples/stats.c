@@ -18,7 +18,7 @@ static enum trq_end step_perform(struct trq_job *job)
     return n % 5 ? TRQ_DONE : trq_fail(job, "5 divides %" PRId64, n);
 }
 const struct trq_worker step = {TRQ_WORKER(step, "StepWorker"), .needed = step_needed,
-                                .perform = step_perform};
+                                .retry = &trq_no_retry, .perform = step_perform};
 
 static const struct trq_app app = {
     .size = sizeof app, .name = "steps", .workers = TRQ_WORKERS(&step)};

@@ -25,6 +25,7 @@ static enum trq_end mail_perform(struct trq_job *job)
 /* While a mail to somebody waits, a second one is not enqueued. */
 const struct trq_worker mail = {
     TRQ_WORKER(mail, "MailWorker"),
+    .retry = &trq_no_retry,
     .perform = mail_perform,
     .queue_lock = TRQ_LOCK_ON(TRQ_FIELD(mail, to)),
 };

@@ -20,13 +20,15 @@ static void check_side(struct trq_engine *e, uint32_t index, uint64_t word, stru
 {
     uint32_t at = tq_cold_side(tq_load(&tq_job_at(e, index)->cold, relaxed));
     bool locked = word & (TQ_QUEUE_LOCKED | TQ_WORKER_LOCKED);
-    if (locked != (at != UINT32_MAX)) {
-        c->wrong = "a job has locks and no side, or the other way round";
+    if (at == UINT32_MAX) {
+        if (locked || word & (TQ_EXPIRES | TQ_LIMITED))
+            c->wrong = "a job has locks or limits, and no side";
         return;
     }
-    if (!locked)
-        return;
     const struct tq_side *side = tq_side_at(e, at);
+    bool trail = tq_load(&side->trail, relaxed) != 0;
+    if ((word & (TQ_EXPIRES | TQ_LIMITED) && !trail) || (!locked && !trail))
+        c->wrong = "a job has limits and no trail, or a side without need";
     enum tq_tie tie = (enum tq_tie)tq_load(&side->tie, relaxed);
     if (side->job != index)
         c->wrong = "a side belongs to another job";

@@ -14,6 +14,7 @@
 #include "engine/core/channel.h"
 #include "engine/core/queuelock.h"
 #include "engine/core/stop.h"
+#include "engine/core/trail.h"
 #include "engine/core/workerlock.h"
 
 enum {
@@ -66,6 +67,8 @@ static int check_config(const struct trq_config *c, struct trq_error *error)
                         SIZE_MAX_);
     if (c->thread_name && strlen(c->thread_name) > 10)
         return tq_error(error, TRQ_EINVAL, "config.thread_name: at most 10 bytes");
+    if (c->stuck_after.ns < 0)
+        return tq_error(error, TRQ_EINVAL, "config.stuck_after is below zero");
     return check_hooks(c->hooks, error);
 }
 
@@ -161,6 +164,23 @@ static bool init_slabs(struct trq_engine *e)
         .limit = locked,
         .caches_max = TQ_LOCALS_MAX,
     };
+    struct tq_slab_shape trails = {
+        .object_size = sizeof(struct tq_trail),
+        .align = TQ_LINE,
+        .chunk_objects = 64,
+        .magazine_objects = 30,
+        .limit = locked,
+        .caches_max = TQ_LOCALS_MAX,
+    };
+    /* A job's, those that are merged into a job before it starts, and one more for a moment. */
+    struct tq_slab_shape slips = {
+        .object_size = sizeof(struct tq_slip),
+        .align = _Alignof(struct tq_slip),
+        .chunk_objects = 256,
+        .magazine_objects = 30,
+        .limit = (2 * TRQ_FAILURES_KEPT + 1) * locked,
+        .caches_max = TQ_LOCALS_MAX,
+    };
     struct tq_slab_shape queue_records = {
         .object_size = sizeof(struct tq_queue_key),
         .align = _Alignof(struct tq_queue_key),
@@ -182,6 +202,8 @@ static bool init_slabs(struct trq_engine *e)
            tq_slab_init(&e->segments, &e->memory, &segments) &&
            tq_slab_init(&e->links, &e->memory, &links) &&
            tq_slab_init(&e->sides, &e->memory, &sides) &&
+           tq_slab_init(&e->trails, &e->memory, &trails) &&
+           tq_slab_init(&e->slips, &e->memory, &slips) &&
            tq_slab_init(&e->queue_records, &e->memory, &queue_records) &&
            tq_slab_init(&e->worker_records, &e->memory, &worker_records) &&
            tq_locktab_init(&e->queue_locks, &e->memory, &e->queue_records) &&
@@ -200,6 +222,7 @@ static bool init_threads(struct trq_engine *e)
         e->threads[i].engine = e;
         e->threads[i].index = (int)i;
         tq_store(&e->threads[i].running, UINT64_MAX, relaxed);
+        tq_store(&e->threads[i].deadline, INT64_MAX, relaxed);
         tq_store(&e->sleepers[i].awake, 1, relaxed);
     }
     tq_park_init(&e->park, e->sleepers);
@@ -231,6 +254,8 @@ static void free_parts(struct trq_engine *e)
     tq_locktab_fini(&e->queue_locks);
     tq_slab_fini(&e->worker_records);
     tq_slab_fini(&e->queue_records);
+    tq_slab_fini(&e->slips);
+    tq_slab_fini(&e->trails);
     tq_slab_fini(&e->sides);
     tq_slab_fini(&e->links);
     tq_house_fini(e);

@@ -24,6 +24,7 @@
 #include "engine/core/note.h"
 #include "engine/core/past.h"
 #include "engine/core/recur.h"
+#include "engine/core/patrol.h"
 #include "engine/core/registry.h"
 #include "engine/core/side.h"
 #include "engine/sync/fifo.h"
@@ -58,8 +59,10 @@ struct tq_bell {
 
 /* A pool thread, or the host's in poll mode (index 0). */
 struct tq_thread {
-    TQ_ON_LINE tq_a64 running; /* (generation, slot) of its job; ~0: none */
-    tq_a64 since;              /* mono ns */
+    TQ_ON_LINE tq_a64 running;         /* (generation, slot) of its job; ~0: none */
+    tq_a64 since;                      /* mono ns */
+    tq_a64 deadline;                   /* of its run, boot ns; INT64_MAX: none */
+    uint64_t reported, reported_since; /* the housekeeper's: the run that it told of as stuck */
     tq_a32 class;
     struct trq_engine *engine;
     struct tq_local *local;
@@ -97,6 +100,7 @@ struct trq_engine {
     struct tq_slab segments;
     struct tq_slab links;
     struct tq_slab sides;
+    struct tq_slab trails, slips;
     struct tq_slab queue_records, worker_records;
     struct tq_blocks blocks;
     struct tq_park park;
@@ -114,8 +118,10 @@ struct trq_engine {
     TQ_ON_LINE struct tq_mutex stripes[TQ_STRIPES]; /* see schedule.h */
     tq_a64 park_order;                              /* the last one given to who began to wait */
     tq_a64 stale_releases;
+    tq_a64 bad_delays; /* of retry policies */
     struct tq_past past;
     struct tq_recur recur;
+    struct tq_patrol patrol;
 
     /* Threads. */
     struct tq_thread *threads;

@@ -16,9 +16,11 @@
 #include "engine/core/layout.h"
 #include "engine/core/life.h"
 #include "engine/core/queuelock.h"
+#include "engine/core/retry.h"
 #include "engine/core/run.h"
 #include "engine/core/schedule.h"
 #include "engine/core/space.h"
+#include "engine/core/trail.h"
 
 /* What a job with locks, or for later, needs. */
 struct plan {
@@ -26,6 +28,11 @@ struct plan {
     const struct tq_lock *queue_lock, *worker_lock; /* the call's or the worker's; NULL: none */
     enum trq_on_conflict rule;
     uint64_t flags; /* of the job's word */
+    /* Of its trail, if it has one. */
+    bool has_trail;
+    const struct trq_retry *retry; /* NULL: the worker's */
+    int64_t expires_in, timeout;
+    int64_t deadline; /* boot ns, inherited; INT64_MAX: none */
     bool later;
     int64_t due, first; /* both on the clock that TQ_WALL in flags names */
 };
@@ -39,7 +46,8 @@ struct call {
     const struct trq_opts *opts; /* may be NULL */
     struct trq_error *error;     /* may be NULL */
     const struct plan *plan;     /* NULL: ready now, without locks */
-    struct tq_ended *endings;    /* several jobs that replace others: room for as many ends */
+    struct tq_ended *endings;    /* of jobs that end because of these: room for one each */
+    int64_t expires;             /* of the first job: boot ns */
     uint64_t now; /* of several jobs: the stamp of all that are not timed; 0: read the clock */
 };
 
@@ -116,6 +124,7 @@ static int ask_key(const struct call *c, struct tq_job *job, uint32_t index, str
     run.inputs = tq_blocks_at(&c->engine->blocks, job);
     run.index = index;
     run.word = tq_load(&job->word, relaxed);
+    run.deadline = INT64_MAX;
     run.scratch = size <= SMALL ? small : tq_alloc_raw(memory, size, 16);
     if (!run.scratch)
         return tq_error(c->error, TRQ_ENOMEM, "no memory for the inputs as a struct");
@@ -164,7 +173,24 @@ static int queue_digest(const struct call *c, struct tq_job *job, uint32_t index
     return 0;
 }
 
-/* A side, if it has a lock. *out_cold: 0 or what names it. */
+/* Limits of its own. */
+static bool fill_trail(const struct call *c, struct tq_side *side)
+{
+    const struct plan *p = c->plan;
+    uint32_t plus_one;
+    struct tq_trail *trail = tq_trail_take(c->engine, c->local, &plus_one);
+    if (!trail)
+        return false;
+    trail->expires_in = p->expires_in;
+    trail->timeout = p->timeout;
+    trail->deadline = p->deadline;
+    if (p->retry)
+        tq_sized_copy(&trail->retry, p->retry, sizeof trail->retry);
+    tq_store(&side->trail, plus_one, relaxed);
+    return true;
+}
+
+/* A side, if it has a lock or limits. *out_cold: 0 or what names it. */
 static int fill_side(const struct call *c, struct tq_job *job, uint32_t index, uint32_t *out_cold)
 {
     const struct plan *p = c->plan;
@@ -181,13 +207,17 @@ static int fill_side(const struct call *c, struct tq_job *job, uint32_t index, u
     uint32_t at;
     if (tq_side_take(c->engine, c->local, index, c->queue->number, p->queue_lock != NULL,
                      p->worker_lock != NULL, &at) < 0)
-        return tq_error(c->error, TRQ_ENOMEM, "no memory for a job with locks");
+        return tq_error(c->error, TRQ_ENOMEM, "no memory for a job with locks or limits");
     uint32_t upcoming = tq_slab_upcoming(&c->local->sides, 1);
     if (upcoming != TQ_NONE) {
         TQ_PREFETCH_WRITE(tq_side_at(c->engine, upcoming));
         TQ_PREFETCH_WRITE((char *)tq_side_at(c->engine, upcoming) + TQ_LINE);
     }
     struct tq_side *side = tq_side_at(c->engine, at);
+    if (p->has_trail && !fill_trail(c, side)) {
+        tq_side_release(c->engine, c->local, at);
+        return tq_error(c->error, TRQ_ENOMEM, "no memory for a job with limits");
+    }
     tq_side_set_digest(side->queue_key, digest);
     side->first = p->first;
     if (p->worker_lock == &p->own_worker_lock) {
@@ -234,7 +264,8 @@ ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
         }
     }
     /* Last, since it may ask a function of the caller's: when there is room for the job. */
-    if (TQ_UNLIKELY(c->plan != NULL && (c->plan->queue_lock || c->plan->worker_lock))) {
+    if (TQ_UNLIKELY(c->plan != NULL &&
+                    (c->plan->queue_lock || c->plan->worker_lock || c->plan->has_trail))) {
         rc = fill_side(c, job, index, &cold);
         if (rc < 0)
             goto give_note;
@@ -250,6 +281,8 @@ ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
     /* Nobody else knows the slot: stores are enough, and the push releases them. */
     uint64_t word = tq_load(&job->word, relaxed);
     if (TQ_LIKELY(!c->plan || !c->plan->later)) {
+        if (TQ_UNLIKELY(c->plan && c->plan->flags & TQ_EXPIRES))
+            tq_trail_begin_wait(e, job, tq_clock_boot(&e->clock));
         tq_store(&job->enqueued, stamp(c), relaxed);
         word = tq_word_after(word, TQ_FREE, TQ_ENQUEUED);
         tq_store(&job->word, c->plan ? word | c->plan->flags : word, relaxed);
@@ -298,7 +331,8 @@ static int reserve(const struct call *c)
     uint32_t count = (uint32_t)c->source->count;
     if (!tq_fifo_reserve(&c->engine->segments, &c->local->segments, count))
         return tq_error(c->error, TRQ_ENOMEM, "no memory for a queue to grow");
-    if (c->plan && c->plan->later && !tq_timer_reserve(c->engine, c->local, count))
+    bool timed = c->plan && (c->plan->later || c->plan->flags & TQ_EXPIRES);
+    if (timed && !tq_timer_reserve(c->engine, c->local, count))
         return tq_error(c->error, TRQ_ENOMEM, "no memory for timers");
     return 0;
 }
@@ -331,6 +365,13 @@ static inline void count_enqueued(const struct call *c, size_t count)
     tq_class_count(c->class, tally, TQ_COUNT_enqueued, count);
 }
 
+/* It is in its queue; may have left it, too. */
+static void watch_expiry(const struct call *c, uint32_t index, uint32_t generation)
+{
+    if (c->plan && c->plan->flags & TQ_EXPIRES)
+        tq_timer_submit(c->engine, c->local, tq_item(index, 0), generation, c->expires, false);
+}
+
 static int publish_jobs(const struct call *c, const uint32_t *items)
 {
     uint32_t count = (uint32_t)c->source->count;
@@ -347,6 +388,8 @@ static int publish_jobs(const struct call *c, const uint32_t *items)
             return tq_error(c->error, TRQ_ESTOPPED, "the engine is stopping or has stopped");
     }
     count_enqueued(c, count);
+    for (uint32_t i = 0; i < pushed; i++)
+        watch_expiry(c, items[i], items[count + i]);
     for (uint32_t i = 0; c->opts && c->opts->out_codes && i < count; i++)
         c->opts->out_codes[i] = TRQ_OK;
     if (!c->opts || !c->opts->wake_later)
@@ -438,10 +481,12 @@ static int ask(const struct call *c, size_t i, uint32_t *item, uint32_t *generat
             submit(c, answer.index, answer.generation);
         } else {
             count_enqueued(c, 1);
-            if (answer.stopped)
+            if (answer.stopped) {
                 tq_job_drop(c->engine, c->local, answer.index);
-            else
+            } else {
+                watch_expiry(c, answer.index, answer.generation);
                 asking->any_ready = true;
+            }
         }
     }
     *item = answer.index;
@@ -537,7 +582,7 @@ static int make_jobs_waiting(const struct call *c, uint32_t *items)
 }
 
 /* items: room for two numbers of each job. */
-static int enqueue_all(const struct call *c, uint32_t *items, struct trq_job_id *out_ids)
+static int enqueue_all(struct call *c, uint32_t *items, struct trq_job_id *out_ids)
 {
     size_t count = c->source->count;
     bool may_wait = c->opts && c->opts->wait_for_room.ns > 0 && count <= c->engine->jobs_max;
@@ -551,6 +596,10 @@ static int enqueue_all(const struct call *c, uint32_t *items, struct trq_job_id 
             undo_job(c, items[count]);
         return tq_error(c->error, TRQ_ESTOPPED, "the engine is stopping or has stopped");
     }
+    if (TQ_UNLIKELY(c->plan &&
+                    c->plan->flags &
+                        TQ_EXPIRES)) /* those made after the first expire a little later */
+        c->expires = tq_trail_expires(c->engine, tq_job_at(c->engine, items[0]));
     rc = TQ_UNLIKELY(c->plan != NULL) ? admit_jobs(c, items) : publish_jobs(c, items);
     for (size_t i = 0; rc >= 0 && out_ids && i < count; i++)
         out_ids[i] = tq_job_id(c->engine, items[i], tq_word(items[count + i], TQ_READY));
@@ -578,7 +627,29 @@ static int check_opts(struct call *c)
     return 0;
 }
 
-/* Locks and times, of the call and of the worker. */
+/* How long it may wait and run, and what becomes of it when it fails. */
+static int plan_limits(const struct call *c, struct plan *out)
+{
+    const struct trq_opts *o = c->opts;
+    const struct trq_job *parent = c->local->running;
+    out->retry = o ? o->retry : NULL;
+    out->timeout = o ? o->timeout.ns : 0;
+    out->expires_in = o && o->expires_in.ns ? o->expires_in.ns : c->class->expires_in;
+    out->deadline = o && o->inherit_deadline && parent ? parent->deadline : INT64_MAX;
+    if (out->timeout < 0 || out->expires_in < 0)
+        return tq_error(c->error, TRQ_EINVAL, "timeout or expires_in is below zero");
+    if (out->retry && tq_retry_check(out->retry, c->class->text, c->error) < 0)
+        return TRQ_EINVAL;
+    bool bounded = out->deadline != INT64_MAX;
+    if (out->expires_in || bounded)
+        out->flags |= TQ_EXPIRES;
+    if (out->timeout || bounded)
+        out->flags |= TQ_LIMITED;
+    out->has_trail = out->retry || out->flags & (TQ_EXPIRES | TQ_LIMITED);
+    return 0;
+}
+
+/* Locks, times and limits, of the call and of the worker. */
 static int make_plan(const struct call *c, struct plan *out)
 {
     const struct trq_opts *o = c->opts;
@@ -621,13 +692,14 @@ static int make_plan(const struct call *c, struct plan *out)
         out->flags |= TQ_WORKER_LOCKED;
     if (out->later && wall)
         out->flags |= TQ_WALL;
-    return 0;
+    return plan_limits(c, out);
 }
 
 static bool wants_plan(const struct tq_class *class, const struct trq_opts *o)
 {
     return class->flags ||
-           (o && (o->queue_lock || o->worker_lock || o->on_conflict || o->at.ns || o->in.ns));
+           (o && (o->queue_lock || o->worker_lock || o->on_conflict || o->at.ns || o->in.ns ||
+                  o->expires_in.ns || o->timeout.ns || o->retry || o->inherit_deadline));
 }
 
 /* Everything but the class. */
@@ -681,7 +753,8 @@ static int finish_call(struct call *c, struct trq_job_id *out_ids)
     size_t size = 2 * count * sizeof *items;
     if (count > ON_STACK && !(items = tq_alloc_raw(&e->memory, size, sizeof *items)))
         return tq_error(c->error, TRQ_ENOMEM, "no memory for %zu jobs", count);
-    size_t ends_size = c->plan && c->plan->rule == TRQ_REPLACE ? count * sizeof *c->endings : 0;
+    /* Each may end another that waits: it takes its place, or finds that its time is over. */
+    size_t ends_size = c->plan && c->plan->queue_lock ? count * sizeof *c->endings : 0;
     c->endings = ends_size ? tq_alloc_raw(&e->memory, ends_size, TQ_LINE) : NULL;
     if (ends_size && !c->endings) {
         if (items != one_or_some)
@@ -714,9 +787,10 @@ int tq_enqueue_by_name(struct trq_engine *engine, const char *worker,
 /* Nothing that would lead off the straight path. */
 static inline bool is_plain(const struct trq_opts *o)
 {
-    return !o || !(o->queue || o->channel || o->on_end || o->tag || o->wait_for_room.ns > 0 ||
-                   o->queue_lock || o->worker_lock || o->at.ns || o->in.ns || o->on_conflict ||
-                   o->out_codes);
+    return !o ||
+           !(o->queue || o->channel || o->on_end || o->tag || o->wait_for_room.ns > 0 ||
+             o->queue_lock || o->worker_lock || o->at.ns || o->in.ns || o->on_conflict ||
+             o->out_codes || o->expires_in.ns || o->timeout.ns || o->retry || o->inherit_deadline);
 }
 
 /* One job without such options: the path that most calls take, straight through. */

@@ -10,8 +10,10 @@
 #include "engine/base/sized.h"
 #include "engine/core/engine.h"
 #include "engine/core/life.h"
+#include "engine/core/retry.h"
 #include "engine/core/schedule.h"
 #include "engine/core/space.h"
+#include "engine/core/trail.h"
 #include "engine/core/workerlock.h"
 
 /* "2026-11-23T22:20:53.250Z" */
@@ -63,18 +65,61 @@ static void name_it(const struct look *l, struct trq_why *why)
     why->weight = tq_queue_weight(queue);
 }
 
+/* A moment of the clock of elapsed time. */
+static struct trq_wall wall_of_boot(const struct trq_engine *e, int64_t boot)
+{
+    if (boot == INT64_MAX)
+        return (struct trq_wall){0};
+    return trq_wall_add((struct trq_wall){tq_clock_wall(&e->clock)},
+                        trq_ns(boot - tq_clock_boot(&e->clock)));
+}
+
+static void say_limit(struct trq_why *why, const char *does)
+{
+    char limit[40];
+    size_t n = strlen(why->text);
+    if (why->limit.ns)
+        snprintf(why->text + n, sizeof why->text - n, "; %s at %s", does,
+                 time_text(why->limit, limit));
+}
+
+/* How often it failed, and may. What is read is that job's while its word stays. */
+static void count_failures(const struct look *l, struct trq_why *why)
+{
+    const struct tq_trail *trail = tq_trail_of(l->engine, l->job);
+    const struct tq_class *class = l->engine->registry.classes[tq_job_class_number(l->job)];
+    why->failures = l->job->failures;
+    why->retries =
+        tq_retry_limit(trail && trail->retry.size ? &trail->retry : class->declared->retry);
+}
+
+/* "retry 2 of 25 at T after: TEXT" */
+static void say_retry(struct trq_why *why, const char *due, const char *error)
+{
+    char of[24] = "";
+    if (why->retries != UINT32_MAX)
+        snprintf(of, sizeof of, " of %u", why->retries);
+    snprintf(why->text, sizeof why->text, "%s: retry %u%s at %s, in queue %s; it failed: %s",
+             why->worker, why->failures, of, due, why->queue, error);
+}
+
 static bool explain_scheduled(const struct look *l, struct trq_why *why)
 {
-    char due[40];
+    char due[40], error[TRQ_FAILURE_TEXT] = "";
     tq_stripe_lock(l->engine, l->index);
     bool so = is_still_so(l);
     if (so) {
         name_it(l, why);
         why->due.ns = tq_schedule_wall_due(l->engine, l->job, tq_load(&l->job->word, relaxed));
+        count_failures(l, why);
+        snprintf(error, sizeof error, "%s",
+                 tq_trail_last(l->engine, tq_trail_of(l->engine, l->job)));
     }
     tq_stripe_unlock(l->engine, l->index);
     why->state = TRQ_IS_SCHEDULED;
-    if (so)
+    if (so && why->failures)
+        say_retry(why, time_text(why->due, due), error);
+    else if (so)
         snprintf(why->text, sizeof why->text, "%s: due at %s, then in queue %s", why->worker,
                  time_text(why->due, due), why->queue);
     return so;
@@ -90,6 +135,9 @@ static bool explain_ready(const struct look *l, struct trq_why *why)
     name_it(l, why);
     why->since = wall_of_mono(e, (int64_t)(tq_load(&l->job->enqueued, relaxed) >> 1));
     tq_job_ahead(e, queue, l->index, &why->ahead);
+    count_failures(l, why);
+    if (l->word & TQ_EXPIRES)
+        why->limit = wall_of_boot(e, tq_trail_expires(e, l->job));
     if (!is_still_so(l))
         return false;
     bool started = tq_load(&e->started, acquire), paused = tq_load(&queue->paused, relaxed);
@@ -102,6 +150,7 @@ static bool explain_ready(const struct look *l, struct trq_why *why)
              : !queue->worked ? ", which this engine does not work"
              : paused         ? ", which is paused"
                               : "");
+    say_limit(why, "expires");
     return true;
 }
 
@@ -153,7 +202,9 @@ static bool explain_running(const struct look *l, struct trq_why *why)
         if (tq_load(&e->threads[i].running, acquire) == running) {
             why->thread = i;
             why->since = wall_of_mono(e, (int64_t)tq_load(&e->threads[i].since, relaxed));
+            why->limit = wall_of_boot(e, (int64_t)tq_load(&e->threads[i].deadline, relaxed));
         }
+    count_failures(l, why);
     if (!is_still_so(l))
         return false;
     if (why->thread < 0) /* it is just beginning */
@@ -162,6 +213,7 @@ static bool explain_running(const struct look *l, struct trq_why *why)
         snprintf(why->text, sizeof why->text, "%s: running on %s-%d since %s%s", why->worker,
                  e->thread_name, why->thread, time_text(why->since, since),
                  l->word & TQ_STOP_ASKED ? "; it has been asked to stop" : "");
+    say_limit(why, "times out");
     return true;
 }
 

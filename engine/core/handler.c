@@ -7,6 +7,7 @@
 #include "engine/core/inputs.h"
 #include "engine/core/layout.h"
 #include "engine/core/run.h"
+#include "engine/core/trail.h"
 
 static void TRQ_PRINTF(2, 0) say(struct trq_job *run, const char *format, va_list args)
 {
@@ -179,7 +180,22 @@ struct trq_wall trq_job_enqueued_at(const struct trq_job *run)
 
 bool trq_job_should_stop(const struct trq_job *run)
 {
-    return !tq_is_open(run->engine) || tq_load(&run->job->word, relaxed) & TQ_STOP_ASKED;
+    return !tq_is_open(run->engine) || tq_load(&run->job->word, relaxed) & TQ_STOP_ASKED ||
+           (run->deadline != INT64_MAX && tq_clock_boot(&run->engine->clock) >= run->deadline);
+}
+
+struct trq_span trq_job_time_left(const struct trq_job *run)
+{
+    if (run->deadline == INT64_MAX)
+        return trq_forever();
+    int64_t left = run->deadline - tq_clock_boot(&run->engine->clock);
+    return trq_ns(left > 0 ? left : 0);
+}
+
+/* Nobody changes the list while the job runs, but for this thread. */
+const char *trq_job_last_error(const struct trq_job *run)
+{
+    return tq_trail_last(run->engine, tq_trail_of(run->engine, run->job));
 }
 
 int trq_job_set_result(struct trq_job *run, const void *data, size_t size)

@@ -12,6 +12,7 @@
 
 #include "engine/base/error.h"
 #include "engine/core/engine.h"
+#include "engine/core/life.h"
 #include "engine/core/publish.h"
 #include "engine/core/schedule.h"
 
@@ -74,6 +75,13 @@ void tq_timer_submit(struct trq_engine *engine, struct tq_local *local, uint32_t
     if (TQ_UNLIKELY(tq_inbox_is_crowded(&local->inbox)))
         due = 0;
     if (TQ_UNLIKELY(tq_alarm_ring(&h->alarm, wall ? TQ_WALL_DOMAIN : TQ_BOOT, due)))
+        wake(engine);
+}
+
+void tq_house_ring(struct trq_engine *engine, int64_t due_ns)
+{
+    if (TQ_UNLIKELY(
+            tq_alarm_ring(&engine->house.alarm, TQ_BOOT, due_ns > 0 ? (uint64_t)due_ns : 0)))
         wake(engine);
 }
 
@@ -143,8 +151,8 @@ static bool is_live(void *context, uint32_t item, uint32_t generation)
     if (tq_item_recurs(item))
         return tq_recur_is_live(e, item, generation);
     const uint64_t word = tq_load(&tq_job_at(e, tq_item_index(item))->word, acquire);
-    return tq_word_generation(word) == generation && tq_word_state(word) == TQ_SCHEDULED &&
-           (word & TQ_TURN) == tq_item_turn(item);
+    return tq_word_generation(word) == generation && (word & TQ_TURN) == tq_item_turn(item) &&
+           (tq_word_state(word) == TQ_SCHEDULED || tq_word_expires(word));
 }
 
 /* A step of a sweep that is under way, or worth it. True: there is more. */
@@ -287,6 +295,8 @@ unsigned tq_house_round(struct trq_engine *engine, struct tq_local *local)
     bool more = true, memory = true;
     tq_alarm_disarm(&h->alarm);
     h->retry_at = INT64_MAX;
+    if (engine->thread_count)
+        tq_patrol_look(engine);
     if (has_nothing(engine))
         return 0;
     while (more && memory && tq_is_open(engine)) {
@@ -374,9 +384,12 @@ static bool prepare(struct trq_engine *e)
     int64_t next[TQ_DOMAINS];
     next_of_all(h, next);
     put_off(h, next);
+    const int64_t patrol = tq_patrol_next(e);
+    if (patrol < next[TQ_BOOT])
+        next[TQ_BOOT] = patrol;
     for (int d = 0; d < TQ_DOMAINS; d++)
         tq_alarm_arm(&h->alarm, (unsigned)d, alarm_of(h, next[d]));
-    if (anything_new(e)) { /* S2 */
+    if (anything_new(e) || tq_patrol_next(e) < patrol) { /* S2 */
         tq_alarm_disarm(&h->alarm);
         return false;
     }

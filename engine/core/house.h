@@ -91,6 +91,9 @@ void tq_timer_submit(struct trq_engine *engine, struct tq_local *local, uint32_t
 /* A timer that was submitted will not fire. When such are many they are swept. */
 void tq_timer_stale(struct trq_engine *engine);
 
+/* Something that is due then was made visible, and is no timer: the housekeeper gets up in time. */
+void tq_house_ring(struct trq_engine *engine, int64_t due_ns);
+
 /* Until nothing is due. Returns how many jobs fired. */
 unsigned tq_house_round(struct trq_engine *engine, struct tq_local *local);
 /* Poll mode, after a round: the descriptor becomes readable when there is something to do for the next. */

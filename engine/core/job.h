@@ -1,6 +1,6 @@
 /* A job in memory: one cache line, and its life as a word.
  *
- * Shape.   word:  generation 32 | unused 11 | turn 5 | flags 8 | state 8
+ * Shape.   word:  generation 32 | more flags 11 | turn 5 | flags 8 | state 8
  *
  *                            +---- due, run now ----+       +---------------- requeue ---------------+
  *                            |                      v       v                                        |
@@ -14,14 +14,16 @@
  *                                                       v
  *                             HELD --> TOMB: ended, but its index still stands in its queue --popped--> FREE
  *
- *          STARTING, PARKED: only jobs with a worker lock. FREE, or HELD from READY, by every end. HELD: a job that has
+ *          A job that has failed goes the ways of a requeue. STARTING, PARKED: only jobs with a worker lock. FREE, or HELD
+ *          from READY, by every end. HELD: a job that has
  *          ended in its queue is being taken out of its slot, which becomes a TOMB, or READY again, filled with the job
  *          that takes its place in line; some tens of instructions, for which who has popped the index waits.
  *          All changes of state are made by tq_job_become (core/life.h), whose table says which there are.
  *
  * Who may write what. `word`: who moves the job on, by tq_job_become; anybody may set WATCHED, STOP_ASKED or ABSORBED by a
  *          CAS while the generation is the one that he knows. A job leaves SCHEDULED, and its due time and `turn` are
- *          changed, only under its stripe (core/schedule.h); it leaves PARKED only under its key's bucket
+ *          changed, only under its stripe (core/schedule.h), and `turn` besides by who has it running; it leaves PARKED only
+ *          under its key's bucket
  *          (core/workerlock.h). Everything else: the owner, that is the enqueuer until the job is published, the
  *          thread that started it while it is STARTING or RUNNING, who ended it by the transition. `enqueued` and
  *          `cold` are atomic since others read them and then check the generation.
@@ -55,8 +57,13 @@ enum tq_state {
 #define TQ_ABSORBED UINT64_C(0x1000)   /* a duplicate was answered by it since it was last ready */
 #define TQ_STOP_ASKED UINT64_C(0x2000) /* cancelled while it was STARTING or RUNNING */
 #define TQ_WALL UINT64_C(0x4000)       /* scheduled: due by the wall clock */
+#define TQ_EXPIRES UINT64_C(0x8000)    /* it must begin before its trail says so */
+#define TQ_OLD UINT64_C(0x200000)      /* its inputs are of another version of the declaration */
+#define TQ_LIMITED UINT64_C(0x400000)  /* a time-out or a deadline of its own is in its trail */
 /* Tells the timer entry of now from older ones. */
 #define TQ_TURN UINT64_C(0x1f0000)
+/* These lead off the straight way from a queue to a handler. */
+#define TQ_CAREFULLY (TQ_WORKER_LOCKED | TQ_EXPIRES | TQ_OLD)
 enum { TQ_TURN_SHIFT = 16, TQ_ITEM_BITS = 27 /* of a slot: 2^26 jobs, and what threads bring */ };
 
 _Static_assert((TQ_TURN >> TQ_TURN_SHIFT) < UINT64_C(1) << (32 - TQ_ITEM_BITS), "both in 32 bits");

@@ -12,6 +12,7 @@ static const enum tq_counter counter_of[] = {
     [TQ_ENDED_DISCARDED] = TQ_COUNT_discarded, [TQ_ENDED_DEAD] = TQ_COUNT_dead,
     [TQ_ENDED_DROPPED] = TQ_COUNT_dropped,     [TQ_ENDED_CANCELLED] = TQ_COUNT_cancelled,
     [TQ_ENDED_REPLACED] = TQ_COUNT_replaced,   [TQ_ENDED_MERGED] = TQ_COUNT_merged,
+    [TQ_ENDED_EXPIRED] = TQ_COUNT_expired,
 };
 
 enum tq_counter tq_counter_of_end(enum tq_reason reason)
@@ -132,7 +133,9 @@ void tq_ended_finish(struct trq_engine *engine, struct tq_local *local, struct t
         tq_worker_lock_decline(engine, local, side);
     if (ended->old & TQ_QUEUE_LOCKED)
         tq_queue_lock_leave(engine, local, husk, ended->index, tq_word_generation(ended->old),
-                            NULL);
+                            false);
+    if (tq_word_expires(ended->old))
+        tq_timer_stale(engine);
     struct tq_tally *tally = tq_local_tally(local, class->number);
     tq_class_count(class, tally, counter_of[ended->reason], 1);
     if (ended->reason == TQ_ENDED_DROPPED)

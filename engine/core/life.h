@@ -25,6 +25,7 @@ enum tq_reason {
     TQ_ENDED_CANCELLED,
     TQ_ENDED_REPLACED,
     TQ_ENDED_MERGED,
+    TQ_ENDED_EXPIRED,
     TQ_REASONS
 };
 #define TQ_ENDED(outcome) ((enum tq_reason)(TQ_ENDED_DONE + (int)(outcome)))
@@ -56,6 +57,10 @@ static const uint8_t tq_transitions[TQ_REASONS][TQ_STATES] = {
     [TQ_ENDED_REPLACED] =
         {[TQ_READY] = TO(HELD), [TQ_SCHEDULED] = TO(FREE), [TQ_PARKED] = TO(FREE)},
     [TQ_ENDED_MERGED] = {[TQ_SCHEDULED] = TO(FREE), [TQ_RUNNING] = TO(FREE)},
+    [TQ_ENDED_EXPIRED] = {[TQ_READY] = TO(HELD),
+                          [TQ_PARKED] = TO(FREE),
+                          [TQ_STARTING] = TO(FREE),
+                          [TQ_RUNNING] = TO(FREE)},
 #undef TO
 };
 
@@ -94,16 +99,24 @@ static inline bool tq_job_become(struct trq_engine *engine, struct tq_job *job, 
     return became;
 }
 
-/* The same for others, who know the job by its word: it must be the same job in the same state still; flags may have
- * changed. *word is the word before, or the one found. */
+/* The same for others, who know the job by its word: it must be the same job in the same state still, of the same turn; flags
+ * may have changed. *word is the word before, or the one found. */
 static inline bool tq_job_become_if(struct tq_job *job, enum tq_reason reason, uint64_t *word)
 {
     const uint64_t known = *word;
     const enum tq_state from = tq_word_state(known);
     while (!tq_cas(&job->word, word, tq_word_after(*word, from, reason), acq_rel, acquire))
-        if (tq_word_generation(*word) != tq_word_generation(known) || tq_word_state(*word) != from)
+        if (tq_word_generation(*word) != tq_word_generation(known) ||
+            tq_word_state(*word) != from || (*word ^ known) & TQ_TURN)
             return false;
     return true;
+}
+
+/* A timer of its own is under way, by which it has begun or ends. */
+static inline bool tq_word_expires(uint64_t word)
+{
+    enum tq_state state = tq_word_state(word);
+    return word & TQ_EXPIRES && (state == TQ_READY || state == TQ_STARTING || state == TQ_PARKED);
 }
 
 /* A job, and not what is left of one. */

@@ -16,6 +16,8 @@ static bool attach(struct tq_local *local)
         {&e->segments, &local->segments.slab},
         {&e->links, &local->segments.links},
         {&e->sides, &local->sides},
+        {&e->trails, &local->trails},
+        {&e->slips, &local->slips},
         {&e->queue_records, &local->queue_records},
         {&e->worker_records, &local->worker_records},
         {&e->house.chunks, &local->chunks},

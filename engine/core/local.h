@@ -60,6 +60,7 @@ struct tq_local {
     struct tq_fifo_cache segments;
     struct tq_blocks_cache blocks;
     struct tq_slab_cache sides;
+    struct tq_slab_cache trails, slips;
     struct tq_slab_cache queue_records, worker_records;
     struct tq_slab_cache chunks; /* of timers */
     struct tq_inbox inbox;       /* timers on their way to the wheels */

@@ -5,6 +5,7 @@
 #include "engine/core/note.h"
 #include "engine/core/publish.h"
 #include "engine/core/schedule.h"
+#include "engine/core/trail.h"
 #include "engine/core/workerlock.h"
 
 static struct tq_queue_key *find(struct trq_engine *e, const struct tq_bucket *bucket,
@@ -14,8 +15,9 @@ static struct tq_queue_key *find(struct trq_engine *e, const struct tq_bucket *b
 }
 
 /* The record names that job from now on; without one, the side's credit becomes it. True: it did. */
-static bool name(struct trq_engine *e, struct tq_bucket *bucket, struct tq_queue_key *r,
-                 struct tq_digest digest, struct tq_side *side, uint32_t index, uint32_t generation)
+static bool name(struct trq_engine *e, struct tq_local *local, struct tq_bucket *bucket,
+                 struct tq_queue_key *r, struct tq_digest digest, struct tq_side *side,
+                 uint32_t index, uint32_t generation)
 {
     bool added = !r;
     if (added) {
@@ -29,6 +31,9 @@ static bool name(struct trq_engine *e, struct tq_bucket *bucket, struct tq_queue
     bool passes = !added && tq_word_generation(before) == r->generation &&
                   tq_word_state(before) == TQ_RUNNING;
     if (!passes) {
+        if (!added)
+            tq_slips_give(e, local, r->slips);
+        r->slips = 0;
         r->begun = 0;
         r->failures = 0;
     }
@@ -129,6 +134,18 @@ static bool replace(struct trq_engine *e, struct tq_local *local, const struct t
     return true;
 }
 
+/* Its time to begin is over. The clock may be the host's, so it is read before the bucket is taken. */
+static bool is_late(const struct trq_engine *e, uint32_t job, uint64_t word, int64_t boot)
+{
+    return tq_word_expires(word) && tq_word_state(word) != TQ_STARTING &&
+           tq_trail_expires(e, tq_job_at(e, job)) <= boot;
+}
+
+static bool must_know_time(struct trq_engine *e, const struct tq_queue_key *r, int64_t boot)
+{
+    return r && !boot && tq_load(&tq_job_at(e, r->job)->word, acquire) & TQ_EXPIRES;
+}
+
 /* The job that the record names waits. False: not any more. */
 static bool meet(struct trq_engine *e, struct tq_local *local, const struct tq_asker *a,
                  const struct tq_queue_key *r, struct tq_answer *out)
@@ -137,6 +154,10 @@ static bool meet(struct trq_engine *e, struct tq_local *local, const struct tq_a
     uint64_t word = tq_load(&twin->word, acquire);
     if (tq_word_generation(word) != r->generation || !tq_word_waits(word))
         return false;
+    if (TQ_UNLIKELY(is_late(e, r->job, word, a->now.boot))) {
+        out->has_ended = tq_job_end_seen(e, local, r->job, &word, TQ_ENDED_EXPIRED, &out->ended);
+        return false;
+    }
     if (a->rule == TRQ_REPLACE && tq_word_state(word) != TQ_STARTING)
         return replace(e, local, a, r->job, word, out);
     if (!absorb(twin, r->generation, &word))
@@ -161,7 +182,8 @@ static void unname(struct trq_engine *e, struct tq_local *local, struct tq_bucke
                    struct tq_digest digest, struct tq_side *side)
 {
     uint32_t record = TQ_NONE;
-    find(e, bucket, digest, &record);
+    const struct tq_queue_key *r = find(e, bucket, digest, &record);
+    tq_slips_give(e, local, r->slips);
     tq_locktab_remove(&e->queue_locks, bucket, record);
     if (side->queue_record == TQ_NONE)
         side->queue_record = record;
@@ -169,8 +191,9 @@ static void unname(struct trq_engine *e, struct tq_local *local, struct tq_bucke
         tq_slab_free(&e->queue_records, &local->queue_records, record);
 }
 
-void tq_queue_lock_ask(struct trq_engine *engine, struct tq_local *local, const struct tq_asker *a,
-                       struct tq_answer *out)
+/* False: it must know what time it is. */
+static bool ask(struct trq_engine *engine, struct tq_local *local, const struct tq_asker *a,
+                struct tq_answer *out)
 {
     struct tq_job *job = tq_job_at(engine, a->index);
     struct tq_side *side = side_of_job(engine, job);
@@ -184,12 +207,16 @@ void tq_queue_lock_ask(struct trq_engine *engine, struct tq_local *local, const 
     bool added = false;
     struct tq_queue_key *r = find(engine, bucket, digest, &record);
     bool met = false;
+    if (TQ_UNLIKELY(must_know_time(engine, r, a->now.boot))) {
+        tq_locktab_unlock(&engine->queue_locks, bucket);
+        return false;
+    }
     while (r && names_waiting(engine, r) && !(met = meet(engine, local, a, r, out)))
         ;
     if (a->later && (!met || out->code == TRQ_REPLACED))
         tq_store(&job->word, a->word, seq_cst);
     if (!met || out->code == TRQ_REPLACED)
-        added = name(engine, bucket, r, digest, side, out->index, out->generation);
+        added = name(engine, local, bucket, r, digest, side, out->index, out->generation);
     if (!met && !a->later && !publish(engine, local, a->index)) {
         out->code = TRQ_ESTOPPED; /* as if it had never been */
         unname(engine, local, bucket, digest, side);
@@ -197,6 +224,18 @@ void tq_queue_lock_ask(struct trq_engine *engine, struct tq_local *local, const 
     tq_locktab_unlock(&engine->queue_locks, bucket);
     if (added)
         tq_locktab_grow(&engine->queue_locks);
+    return true;
+}
+
+void tq_queue_lock_ask(struct trq_engine *engine, struct tq_local *local, const struct tq_asker *a,
+                       struct tq_answer *out)
+{
+    if (TQ_LIKELY(ask(engine, local, a, out)))
+        return;
+    struct tq_asker again = *a;
+    again.now = tq_moment(engine);
+    again.now.boot += !again.now.boot; /* 0 is: not read */
+    ask(engine, local, &again, out);
 }
 
 /* ---- a job comes back to wait ------------------------------------------------------------------------------- */
@@ -209,12 +248,18 @@ bool tq_queue_lock_credit(struct trq_engine *engine, struct tq_local *local, str
 }
 
 /* 4.6: so that a key that fails again and again comes to an end, however often it is enqueued anew. */
-static void merge(struct tq_queue_key *r, const struct tq_job *job)
+static void merge(struct trq_engine *e, struct tq_local *local, struct tq_queue_key *r,
+                  struct tq_job *job, uint32_t index, bool under_stripe)
 {
     if (r->begun < job->begun)
         r->begun = job->begun;
     if (r->failures < job->failures)
         r->failures = job->failures;
+    uint32_t slips = tq_slips_detach(e, job, index, under_stripe);
+    if (slips) { /* the last that failed */
+        tq_slips_give(e, local, r->slips);
+        r->slips = slips;
+    }
 }
 
 /* A job that was cancelled while it ran does not come back. */
@@ -225,10 +270,19 @@ static bool become_again(struct tq_job *job, enum tq_reason reason, uint64_t *wo
     return tq_job_become_if(job, reason, word);
 }
 
+/* Who waits with the key has to go first, if its time is over. */
+static void end_late(struct trq_engine *e, struct tq_local *local, const struct tq_queue_key *r,
+                     struct tq_comeback *c)
+{
+    uint64_t word = tq_load(&tq_job_at(e, r->job)->word, acquire);
+    if (TQ_UNLIKELY(tq_word_generation(word) == r->generation && is_late(e, r->job, word, c->boot)))
+        c->has_met_late = tq_job_end_seen(e, local, r->job, &word, TQ_ENDED_EXPIRED, &c->late);
+}
+
 /* Under the bucket, and the stripe of one that is SCHEDULED. */
-static enum tq_return come_back(struct trq_engine *e, struct tq_bucket *bucket,
-                                struct tq_digest digest, struct tq_side *side,
-                                struct tq_comeback *c, bool *added)
+static enum tq_return come_back(struct trq_engine *e, struct tq_local *local,
+                                struct tq_bucket *bucket, struct tq_digest digest,
+                                struct tq_side *side, struct tq_comeback *c, bool *added)
 {
     struct tq_job *job = tq_job_at(e, c->index);
     uint32_t generation = tq_word_generation(c->word);
@@ -248,10 +302,12 @@ static enum tq_return come_back(struct trq_engine *e, struct tq_bucket *bucket,
     struct tq_queue_key *r = find(e, bucket, digest, &record);
     bool mine = r && r->job == c->index && r->generation == generation;
     uint64_t twins;
+    if (r && !mine)
+        end_late(e, local, r, c);
     if (r && !mine && absorb(tq_job_at(e, r->job), r->generation, &twins)) {
         if (!tq_job_become_if(job, TQ_ENDED_MERGED, &c->word))
             return TQ_RETURN_LOST; /* cannot be: it leaves this state only under our locks, or by us */
-        merge(r, job);
+        merge(e, local, r, job, c->index, tq_word_state(c->word) == TQ_SCHEDULED);
         tq_job_end_take(&c->ended, c->index, TQ_ENDED_MERGED, c->word, job);
         c->ended.other = tq_job_id(e, r->job, tq_word(r->generation, TQ_READY));
         return TQ_MERGED;
@@ -259,12 +315,14 @@ static enum tq_return come_back(struct trq_engine *e, struct tq_bucket *bucket,
     /* Whoever ends it from here on waits for our bucket before he gives back its side. */
     uint64_t before = tq_load(&job->enqueued, relaxed);
     tq_store(&job->enqueued, c->stamp, relaxed);
+    if (TQ_UNLIKELY(word & TQ_EXPIRES && c->reason != TQ_PUT_OFF && !c->front))
+        c->expires = tq_trail_begin_wait(e, job, c->boot);
     if (!become_again(job, c->reason, &c->word)) {
         tq_store(&job->enqueued, before, relaxed);
         return TQ_RETURN_LOST;
     }
     if (!mine)
-        *added = name(e, bucket, r, digest, side, c->index, generation);
+        *added = name(e, local, bucket, r, digest, side, c->index, generation);
     return TQ_RETURNED;
 }
 
@@ -274,15 +332,23 @@ enum tq_return tq_queue_lock_return(struct trq_engine *engine, struct tq_local *
     struct tq_job *job = tq_job_at(engine, c->index);
     uint32_t at = tq_cold_side(tq_load(&job->cold, acquire));
     c->due = INT64_MIN;
+    c->has_met_late = false;
     if (at == UINT32_MAX)
         return TQ_RETURN_LOST;
     struct tq_side *side = tq_side_at(engine, at);
     struct tq_digest digest = tq_side_digest(side->queue_key);
     bool scheduled = tq_word_state(c->word) == TQ_SCHEDULED, added = false;
     struct tq_bucket *bucket = tq_locktab_lock(&engine->queue_locks, digest);
+    uint32_t record;
+    if (TQ_UNLIKELY(must_know_time(engine, find(engine, bucket, digest, &record), c->boot))) {
+        tq_locktab_unlock(&engine->queue_locks, bucket);
+        int64_t boot = tq_clock_boot(&engine->clock);
+        c->boot = boot ? boot : 1;
+        bucket = tq_locktab_lock(&engine->queue_locks, digest);
+    }
     if (scheduled)
         tq_stripe_lock(engine, c->index);
-    enum tq_return result = come_back(engine, bucket, digest, side, c, &added);
+    enum tq_return result = come_back(engine, local, bucket, digest, side, c, &added);
     if (scheduled)
         tq_stripe_unlock(engine, c->index);
     if (result == TQ_RETURNED && c->reason != TQ_PUT_OFF) {
@@ -300,23 +366,31 @@ enum tq_return tq_queue_lock_return(struct trq_engine *engine, struct tq_local *
 /* ---- and goes ------------------------------------------------------------------------------------------------ */
 
 void tq_queue_lock_leave(struct trq_engine *engine, struct tq_local *local, struct tq_job *job,
-                         uint32_t index, uint32_t generation, struct tq_job *into)
+                         uint32_t index, uint32_t generation, bool takes_along)
 {
     struct tq_side *side = side_of_job(engine, job);
     struct tq_digest digest = tq_side_digest(side->queue_key);
     struct tq_bucket *bucket = tq_locktab_lock(&engine->queue_locks, digest);
     uint32_t record = TQ_NONE;
     struct tq_queue_key *r = find(engine, bucket, digest, &record);
+    uint32_t slips = 0;
     if (r && r->job == index && r->generation == generation) {
-        if (into && into->begun < r->begun)
-            into->begun = r->begun;
-        if (into && into->failures < r->failures)
-            into->failures = r->failures;
+        if (takes_along && job->begun < r->begun)
+            job->begun = r->begun;
+        if (takes_along && job->failures < r->failures)
+            job->failures = r->failures;
+        slips = r->slips;
         tq_locktab_remove(&engine->queue_locks, bucket, record);
     } else {
         record = TQ_NONE;
     }
     tq_locktab_unlock(&engine->queue_locks, bucket);
+    if (TQ_UNLIKELY(slips)) {
+        if (takes_along)
+            tq_slips_attach(engine, local, index, slips);
+        else
+            tq_slips_give(engine, local, slips);
+    }
     if (record == TQ_NONE)
         return;
     if (side->queue_record == TQ_NONE)
@@ -325,12 +399,13 @@ void tq_queue_lock_leave(struct trq_engine *engine, struct tq_local *local, stru
         tq_slab_free(&engine->queue_records, &local->queue_records, record);
 }
 
-bool tq_queue_lock_held(struct trq_engine *engine, struct tq_digest digest)
+bool tq_queue_lock_held(struct trq_engine *engine, struct tq_digest digest, int64_t boot)
 {
     struct tq_bucket *bucket = tq_locktab_lock(&engine->queue_locks, digest);
     uint32_t record = TQ_NONE;
     struct tq_queue_key *r = find(engine, bucket, digest, &record);
-    bool held = r && names_waiting(engine, r);
+    bool held = r && names_waiting(engine, r) &&
+                !is_late(engine, r->job, tq_load(&tq_job_at(engine, r->job)->word, acquire), boot);
     tq_locktab_unlock(&engine->queue_locks, bucket);
     return held;
 }

@@ -12,6 +12,7 @@
 #include "engine/core/publish.h"
 #include "engine/core/inputs.h"
 #include "engine/core/space.h"
+#include "engine/core/retry.h"
 #include "engine/core/view.h"
 
 enum { WEIGHT_DEFAULT = 100 };
@@ -87,7 +88,9 @@ static bool same_worker(const struct trq_worker *a, const struct trq_worker *b)
            same_text(a->queue, b->queue) && a->perform == b->perform && a->needed == b->needed &&
            a->state_size == b->state_size && a->state_drop == b->state_drop &&
            tq_lock_same(a->queue_lock, b->queue_lock) &&
-           tq_lock_same(a->worker_lock, b->worker_lock);
+           tq_lock_same(a->worker_lock, b->worker_lock) && tq_retry_same(a->retry, b->retry) &&
+           a->exhausted == b->exhausted && a->timeout.ns == b->timeout.ns &&
+           a->expires_in.ns == b->expires_in.ns;
 }
 
 struct tq_class *tq_class_find(struct trq_engine *engine, struct tq_local *local,
@@ -253,6 +256,11 @@ static int check_worker(struct plan *p, const struct trq_worker *w)
     if (w->state_size > TQ_STATE_MAX)
         return tq_error(p->error, TRQ_EINVAL, "worker %.100s: state_size is %zu, at most %d",
                         w->name, w->state_size, TQ_STATE_MAX);
+    if (w->timeout.ns < 0 || w->expires_in.ns < 0)
+        return tq_error(p->error, TRQ_EINVAL, "worker %.100s: timeout or expires_in is below zero",
+                        w->name);
+    if (tq_retry_check(w->retry, w->name, p->error) < 0)
+        return TRQ_EINVAL;
     if (w->state_drop && !w->state_size)
         return tq_error(p->error, TRQ_EINVAL, "worker %.100s: state_drop without state_size",
                         w->name);
@@ -350,6 +358,10 @@ static int plan_worker(struct plan *p, const struct trq_worker *w)
     class->number = p->classes;
     class->struct_size = w->inputs ? (uint32_t)w->inputs->struct_size : 0;
     class->state_size = (uint32_t)w->state_size;
+    class->timeout = w->timeout.ns;
+    class->expires_in = w->expires_in.ns;
+    if (class->expires_in)
+        class->flags |= TQ_EXPIRES;
     r->classes[p->classes++] = class;
     return 0;
 }

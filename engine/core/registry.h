@@ -46,7 +46,8 @@ struct tq_class {
     uint32_t number;
     uint32_t struct_size;
     uint32_t state_size;
-    uint64_t flags; /* of its jobs' words: which locks they have */
+    int64_t timeout, expires_in; /* ns; 0: none */
+    uint64_t flags; /* of its jobs' words: which locks they have, and whether they expire */
     struct tq_lock queue_lock, worker_lock;
     tq_a64 shared[TQ_COUNTERS]; /* counts of threads that had no memory for their own */
     char app[TQ_NAME_MAX + 1];

@@ -10,6 +10,7 @@
 #include "engine/core/queuelock.h"
 #include "engine/core/settle.h"
 #include "engine/core/space.h"
+#include "engine/core/trail.h"
 #include "engine/core/workerlock.h"
 
 static size_t state_offset(const struct tq_class *class)
@@ -78,7 +79,7 @@ static enum trq_end checked(struct trq_job *run, enum trq_end end)
 
 static const enum tq_counter counter_of[] = {
     [TRQ_DONE] = TQ_COUNT_done,         [TRQ_SKIP] = TQ_COUNT_skipped,
-    [TRQ_FAILED] = TQ_COUNT_dead,       [TRQ_DISCARDED] = TQ_COUNT_discarded,
+    [TRQ_FAILED] = TQ_COUNT_failed,     [TRQ_DISCARDED] = TQ_COUNT_discarded,
     [TRQ_REQUEUED] = TQ_COUNT_requeued,
 };
 
@@ -164,6 +165,7 @@ static inline void open_run(struct trq_job *run, struct trq_engine *engine, stru
     run->result_size = 0;
     run->scratch = NULL;
     run->requeue.ns = 0;
+    run->deadline = INT64_MAX;
     run->error.code = 0;
     run->error.text[0] = '\0';
 }
@@ -177,6 +179,30 @@ static inline void show(struct tq_thread *thread, const struct trq_job *run)
 static inline void hide(struct tq_thread *thread)
 {
     tq_store(&thread->running, UINT64_MAX, relaxed);
+}
+
+/* It has to be over at some time: the housekeeping looks whether it is. */
+static void enter_limit(struct trq_job *run, struct tq_thread *thread)
+{
+    const struct tq_trail *trail =
+        run->word & TQ_LIMITED ? tq_trail_of(run->engine, run->job) : NULL;
+    int64_t timeout = trail && trail->timeout ? trail->timeout : run->class->timeout;
+    if (timeout)
+        run->deadline = tq_deadline(tq_clock_boot(&run->engine->clock), timeout);
+    if (trail && trail->deadline < run->deadline)
+        run->deadline = trail->deadline;
+    tq_patrol_watch(run->engine, thread, run->deadline);
+}
+
+static void leave_limit(struct trq_job *run, struct tq_thread *thread, struct tq_tally *tally)
+{
+    tq_store(&thread->deadline, INT64_MAX, relaxed);
+    int64_t over = tq_clock_boot(&run->engine->clock) - run->deadline;
+    if (over < 0)
+        return;
+    tq_class_count(run->class, tally, TQ_COUNT_overran, 1);
+    if (!run->engine->thread_count) /* nobody else could look meanwhile */
+        tq_patrol_tell(run->engine, thread, run->word, run->index, over);
 }
 
 /* needed and perform. */
@@ -205,8 +231,10 @@ static inline void run_job(struct trq_job *run, struct tq_thread *thread, int64_
                                       : tq_clock_coarse(&engine->clock);
     tq_store(&thread->since, (uint64_t)run->started, relaxed);
     show(thread, run);
+    if (TQ_UNLIKELY(run->class->timeout || run->word & TQ_LIMITED))
+        enter_limit(run, thread);
     if (TQ_UNLIKELY(run->word & TQ_QUEUE_LOCKED))
-        tq_queue_lock_leave(engine, local, job, run->index, tq_word_generation(run->word), job);
+        tq_queue_lock_leave(engine, local, job, run->index, tq_word_generation(run->word), true);
     if (TQ_LIKELY(job->begun < UINT16_MAX))
         job->begun++;
     struct tq_tally *tally = tq_local_tally(local, run->class->number);
@@ -224,8 +252,8 @@ static inline void run_job(struct trq_job *run, struct tq_thread *thread, int64_
     int64_t waited = run->started - (int64_t)(enqueued >> 1);
     int64_t ran = timed ? tq_clock_mono(&engine->clock) - run->started : 0;
     tq_class_count(run->class, tally, counter_of[end], 1);
-    if (end == TRQ_FAILED)
-        tq_class_count(run->class, tally, TQ_COUNT_failed, 1);
+    if (TQ_UNLIKELY(run->deadline != INT64_MAX))
+        leave_limit(run, thread, tally);
     if (timed && tally)
         time_run(run, tally, waited, ran);
     tq_settle(run, end, waited, ran);
@@ -233,36 +261,6 @@ static inline void run_job(struct trq_job *run, struct tq_thread *thread, int64_
 }
 
 /* ---- with a worker lock --------------------------------------------------------------------------------------- */
-
-/* To its old place: it is RUNNING, and has not begun. */
-static void go_back(struct trq_job *run)
-{
-    struct trq_engine *e = run->engine;
-    struct tq_side *side = side_of(run);
-    struct tq_queue *queue = e->registry.queues[tq_job_queue_number(run->job)];
-    uint64_t word;
-    if (tq_load(&run->job->word, relaxed) & TQ_STOP_ASKED) {
-        tq_settle_cancelled(run, TQ_RUNNING);
-    } else if (!tq_settle_credit(run)) {
-        tq_settle_drop(run);
-    } else if (run->word & TQ_QUEUE_LOCKED) {
-        tq_queue_lock_leave(e, run->local, run->job, run->index, tq_word_generation(run->word),
-                            run->job);
-        tq_settle_come_back(run, TQ_REQUEUED, tq_load(&run->job->enqueued, relaxed), true);
-    } else {
-        uint32_t link = side->link, index = run->index;
-        uint64_t place = side->place;
-        side->link = TQ_NONE;
-        if (!tq_job_become_unless(run->job, TQ_RUNNING, TQ_REQUEUED, TQ_STOP_ASKED, &word)) {
-            side->link = link;
-            tq_settle_cancelled(run, TQ_RUNNING);
-        } else {
-            tq_fifo_put(&queue->fifo, &run->local->segments, link, place, index);
-            tq_publish_mark(e, queue);
-            tq_notify(e, run->local);
-        }
-    }
-}
 
 /* It runs, perhaps with a key, but since its function looked something up a duplicate was answered, whose caller has
  * perhaps changed just that. So it is asked again: no more duplicates are answered by now. If the answer asks for another
@@ -280,7 +278,7 @@ static bool ask_again(struct trq_job *run, struct tq_digest held, enum trq_end *
     close_state(run);
     if (holds)
         tq_worker_lock_release(run->engine, run->local, at);
-    go_back(run);
+    tq_settle_go_back(run);
     return false;
 }
 
@@ -312,6 +310,12 @@ static bool take_key(struct trq_job *run, int64_t now, struct tq_digest *digest,
     }
 }
 
+/* It has waited for longer than it may. */
+static bool is_late(const struct trq_job *run)
+{
+    return tq_clock_boot(&run->engine->clock) >= tq_trail_expires(run->engine, run->job);
+}
+
 /* It stood in the front of its queue, and does not need the link again. */
 static inline void free_link(struct trq_engine *e, struct tq_local *local,
                              const struct tq_taken *taken)
@@ -329,6 +333,11 @@ static bool run_locked(struct trq_job *run, struct tq_thread *thread, const stru
     struct tq_digest digest = {0, 0};
     enum trq_end end;
     uint64_t word;
+    if (run->word & TQ_EXPIRES && is_late(run)) {
+        free_link(e, run->local, taken);
+        tq_settle_ended(run, TQ_STARTING, TQ_ENDED_EXPIRED);
+        return false;
+    }
     side->place = taken->place;
     if (side->link == TQ_NONE)
         side->link = taken->link; /* it was put with it */
@@ -349,10 +358,12 @@ static bool run_locked(struct trq_job *run, struct tq_thread *thread, const stru
         close_state(run);
         if (tq_load(&side->tie, relaxed) == TQ_HOLDS)
             tq_worker_lock_release(e, run->local, at);
-        tq_settle_cancelled(run, TQ_STARTING);
+        tq_settle_ended(run, TQ_STARTING, TQ_ENDED_CANCELLED);
     } else if (word & TQ_ABSORBED && key_function(run) && !ask_again(run, digest, &end)) {
         /* it has gone back */
     } else {
+        if (run->word & TQ_EXPIRES)
+            tq_timer_stale(e);
         run_job(run, thread, key_function(run) ? 0 : since, end);
         ran = true;
     }
@@ -390,7 +401,7 @@ bool tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread 
     struct tq_job *job = tq_job_at(engine, taken->item);
     struct trq_job run;
     uint64_t word;
-    if (TQ_UNLIKELY(!tq_job_become_unless(job, TQ_READY, TQ_STARTED, TQ_WORKER_LOCKED, &word) &&
+    if (TQ_UNLIKELY(!tq_job_become_unless(job, TQ_READY, TQ_STARTED, TQ_CAREFULLY, &word) &&
                     !start_other(engine, local, taken->item, &word))) {
         free_link(engine, local, taken);
         return false;
@@ -399,6 +410,13 @@ bool tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread 
     if (TQ_UNLIKELY(word & TQ_WORKER_LOCKED))
         return run_locked(&run, thread, taken);
     free_link(engine, local, taken);
+    if (TQ_UNLIKELY(word & TQ_EXPIRES)) {
+        tq_timer_stale(engine); /* that which would have ended it */
+        if (is_late(&run)) {
+            tq_settle_ended(&run, TQ_RUNNING, TQ_ENDED_EXPIRED);
+            return false;
+        }
+    }
     run_job(&run, thread, 0, TRQ_DONE);
     return true;
 }

@@ -32,6 +32,7 @@ struct trq_job {
     uint16_t result_size;
     void *scratch;           /* where the struct form goes, and the state behind it */
     int64_t started;         /* mono ns */
+    int64_t deadline;        /* boot ns; INT64_MAX: none */
     struct trq_span requeue; /* after that time; 0: at once */
     unsigned char result[TRQ_RESULT_MAX];
     struct trq_error error;

@@ -8,6 +8,7 @@
 #include "engine/core/inputs.h"
 #include "engine/core/publish.h"
 #include "engine/core/queuelock.h"
+#include "engine/core/trail.h"
 
 /* ---- times ------------------------------------------------------------------------------------------------ */
 
@@ -97,6 +98,21 @@ bool tq_schedule_end(struct trq_engine *engine, struct tq_local *local, uint32_t
 
 /* ---- fire ----------------------------------------------------------------------------------------------------- */
 
+/* It may wait so long from now on; *out_expires, for the timer, which has memory. */
+static void begin_wait(struct trq_engine *e, struct tq_job *job, uint64_t word, int64_t boot,
+                       int64_t *out_expires)
+{
+    if (TQ_UNLIKELY(word & TQ_EXPIRES))
+        *out_expires = tq_trail_begin_wait(e, job, boot);
+}
+
+static void watch(struct trq_engine *e, struct tq_local *local, uint32_t index, uint64_t word,
+                  int64_t expires)
+{
+    if (TQ_UNLIKELY(word & TQ_EXPIRES))
+        tq_timer_submit(e, local, tq_item(index, word), tq_word_generation(word), expires, false);
+}
+
 /* Without a queue lock. */
 static enum tq_fire fire(struct trq_engine *e, struct tq_local *local, uint32_t index,
                          uint64_t word, int64_t now, int64_t *out_due)
@@ -104,6 +120,7 @@ static enum tq_fire fire(struct trq_engine *e, struct tq_local *local, uint32_t 
     struct tq_job *job = tq_job_at(e, index);
     enum tq_fire result = TQ_STALE;
     uint64_t stamp = tq_stamp(e, local); /* not under the stripe: a clock may be the host's */
+    int64_t boot = word & TQ_EXPIRES ? tq_clock_boot(&e->clock) : 0, expires = 0;
     tq_stripe_lock(e, index);
     uint64_t seen = tq_load(&job->word, acquire);
     if (tq_word_state(seen) == TQ_SCHEDULED &&
@@ -112,6 +129,7 @@ static enum tq_fire fire(struct trq_engine *e, struct tq_local *local, uint32_t 
         result = TQ_LATER;
         if (*out_due <= now) {
             tq_store(&job->enqueued, stamp, relaxed);
+            begin_wait(e, job, seen, boot, &expires);
             result = leave(local, job, &seen, TQ_BECAME_DUE) ? TQ_FIRED : TQ_STALE;
         }
     }
@@ -120,6 +138,8 @@ static enum tq_fire fire(struct trq_engine *e, struct tq_local *local, uint32_t 
         struct tq_queue *queue = e->registry.queues[tq_job_queue_number(job)];
         if (tq_publish(e, local, queue, &index, 1) == 0)
             tq_job_drop(e, local, index); /* the engine stops */
+        else
+            watch(e, local, index, seen, expires);
     }
     return result;
 }
@@ -134,8 +154,11 @@ static enum tq_fire fire_asking(struct trq_engine *e, struct tq_local *local, ui
         .reason = TQ_BECAME_DUE,
         .now = now,
         .stamp = tq_stamp(e, local),
+        .boot = word & TQ_EXPIRES ? tq_clock_boot(&e->clock) : 0,
     };
     enum tq_return r = tq_queue_lock_return(e, local, &c);
+    if (c.has_met_late)
+        tq_ended_finish(e, local, &c.late);
     switch (r) {
     case TQ_RETURN_LOST:
         *out_due = c.due;
@@ -148,6 +171,7 @@ static enum tq_fire fire_asking(struct trq_engine *e, struct tq_local *local, ui
         tq_job_drop(e, local, index);
         break;
     case TQ_RETURNED:
+        watch(e, local, index, word, c.expires);
         break;
     }
     tq_count(&local->scheduled, UINT64_MAX);
@@ -159,8 +183,33 @@ static enum tq_fire fire_any(struct trq_engine *e, struct tq_local *local, uint3
 {
     if (!tq_fifo_reserve(&e->segments, &local->segments, 1))
         return TQ_AGAIN;
+    if (word & TQ_EXPIRES && !tq_timer_reserve(e, local, 1))
+        return TQ_AGAIN;
     return word & TQ_QUEUE_LOCKED ? fire_asking(e, local, index, word, now, out_due, out_merged)
                                   : fire(e, local, index, word, now, out_due);
+}
+
+/* It has not begun yet. */
+static enum tq_fire expire(struct trq_engine *e, struct tq_local *local, uint32_t index,
+                           uint64_t word, int64_t now, int64_t *out_due)
+{
+    enum { STARTING_AGAIN_NS = 10000000 };
+    struct tq_ended ended;
+    int64_t expires = tq_trail_expires(e, tq_job_at(e, index));
+    *out_due = expires;
+    if (expires > now)
+        return TQ_LATER;
+    if (tq_word_state(word) == TQ_STARTING) { /* it may yet have to wait for its key */
+        *out_due = now + STARTING_AGAIN_NS;
+        return TQ_LATER;
+    }
+    /* By the word as it was before the trail was read: that was this wait's. */
+    if (!tq_job_end_seen(e, local, index, &word, TQ_ENDED_EXPIRED, &ended)) {
+        *out_due = now;
+        return TQ_LATER; /* it is looked at anew */
+    }
+    tq_ended_finish(e, local, &ended);
+    return TQ_STALE;
 }
 
 enum tq_fire tq_job_due(struct trq_engine *engine, struct tq_local *local, uint32_t item,
@@ -169,8 +218,11 @@ enum tq_fire tq_job_due(struct trq_engine *engine, struct tq_local *local, uint3
     uint32_t index = tq_item_index(item);
     uint64_t word = tq_load(&tq_job_at(engine, index)->word, acquire);
     bool merged = false;
-    if (tq_word_generation(word) != generation || tq_word_state(word) != TQ_SCHEDULED ||
-        (word & TQ_TURN) != tq_item_turn(item) || !(word & TQ_WALL) != !wall)
+    if (tq_word_generation(word) != generation || (word & TQ_TURN) != tq_item_turn(item))
+        return TQ_STALE;
+    if (TQ_UNLIKELY(tq_word_expires(word)) && !wall)
+        return expire(engine, local, index, word, now_ns, out_due);
+    if (tq_word_state(word) != TQ_SCHEDULED || !(word & TQ_WALL) != !wall)
         return TQ_STALE;
     return fire_any(engine, local, index, word, now_ns, out_due, &merged);
 }

@@ -1,4 +1,4 @@
-/* Jobs that are scheduled: put off, fire, move, cancel.
+/* Jobs that are scheduled: put off, fire, move, cancel; and those whose time to begin is limited.
  *
  * A timer (core/house.h) is a hint: slot, generation and `turn` of a job that was due then when it was submitted. The
  * truth stands in the job: its state, its turn, and its due time in `enqueued`, ns on the clock that TQ_WALL names.
@@ -8,6 +8,9 @@
  *       and finds it SCHEDULED may read its inputs, too.
  *   I2  For each SCHEDULED job there is a timer of its turn, in the inbox of a thread, in a wheel, or in the hands of who is
  *       about to submit it, whose tick is not later than its due time.
+ *   I3  For each READY or PARKED job with TQ_EXPIRES there is a timer of its turn, or will be when who publishes it has come so
+ *       far, whose tick is not later than when it expires, by the clock of elapsed time. Each such wait has a turn of its
+ *       own, so that a timer never ends a wait that it was not made for.
  *   Later only writes the due time: the timer comes too early and is set anew. Earlier raises the turn and submits
  *   another one; the old one is stale.
  */
@@ -40,7 +43,7 @@ bool tq_schedule_due(const struct trq_engine *engine, const struct trq_opts *opt
 void tq_schedule_submit(struct trq_engine *engine, struct tq_local *local, uint32_t index,
                         uint64_t word, int64_t due);
 
-/* A timer says that this job may be due. FIRED: it is ready, or was merged into another; nobody has been woken. */
+/* A timer says that this job may be due, or that it should have begun. FIRED: it is ready, or was merged into another; nobody has been woken. */
 enum tq_fire { TQ_FIRED, TQ_STALE, TQ_LATER, TQ_AGAIN };
 enum tq_fire tq_job_due(struct trq_engine *engine, struct tq_local *local, uint32_t item,
                         uint32_t generation, int64_t now_ns, bool wall, int64_t *out_due);

@@ -5,26 +5,73 @@
 #include "engine/core/engine.h"
 #include "engine/core/publish.h"
 #include "engine/core/queuelock.h"
+#include "engine/core/retry.h"
 #include "engine/core/schedule.h"
+#include "engine/core/trail.h"
 
 static const enum tq_reason reason_of[] = {
-    [TRQ_DONE] = TQ_ENDED_DONE,   [TRQ_SKIP] = TQ_ENDED_SKIPPED,
-    [TRQ_FAILED] = TQ_ENDED_DEAD, [TRQ_DISCARDED] = TQ_ENDED_DISCARDED,
-    [TRQ_REQUEUED] = TQ_REQUEUED,
+    [TRQ_DONE] = TQ_ENDED_DONE,
+    [TRQ_SKIP] = TQ_ENDED_SKIPPED,
+    [TRQ_FAILED] = TQ_ENDED_DEAD,
+    [TRQ_DISCARDED] = TQ_ENDED_DISCARDED,
 };
-/* It was cancelled while it was this thread's, and is not to wait again. */
-void tq_settle_cancelled(struct trq_job *run, enum tq_state from)
+
+static void count(const struct trq_job *run, enum tq_counter which, uint64_t n)
+{
+    tq_class_count(run->class, tq_local_tally(run->local, run->class->number), which, n);
+}
+
+void tq_settle_ended(struct trq_job *run, enum tq_state from, enum tq_reason reason)
 {
     struct tq_ended ended;
     uint64_t old;
-    if (!tq_job_become(run->engine, run->job, from, TQ_ENDED_CANCELLED, &old))
+    if (!tq_job_become(run->engine, run->job, from, reason, &old))
         return;
-    tq_job_end_take(&ended, run->index, TQ_ENDED_CANCELLED, old, run->job);
+    tq_job_end_take(&ended, run->index, reason, old, run->job);
     tq_ended_finish(run->engine, run->local, &ended);
 }
 
+static void end_cancelled(struct trq_job *run)
+{
+    tq_settle_ended(run, TQ_RUNNING, TQ_ENDED_CANCELLED);
+}
+
+/* ---- back to wait ----------------------------------------------------------------------------------------------- */
+
+/* There is no memory for a return: it ends as dropped. */
+static void drop(struct trq_job *run)
+{
+    uint64_t old;
+    if (tq_job_become(run->engine, run->job, TQ_RUNNING, TQ_REQUEUED, &old))
+        tq_job_drop(run->engine, run->local, run->index);
+}
+
+/* What its queue lock needs. False: out of memory. */
+static bool credit(struct trq_job *run)
+{
+    uint32_t side = tq_cold_side(tq_load(&run->job->cold, relaxed));
+    return !(run->word & TQ_QUEUE_LOCKED) ||
+           tq_queue_lock_credit(run->engine, run->local, tq_side_at(run->engine, side));
+}
+
+/* A wait of its own, which no timer of an earlier one knows. */
+static void next_turn(struct tq_job *job, uint64_t without)
+{
+    uint64_t word = tq_load(&job->word, relaxed);
+    while (!tq_cas(&job->word, &word, tq_next_turn(word) & ~without, acq_rel, relaxed))
+        ;
+}
+
+/* It is in its queue, or was. */
+static void watch_expiry(struct trq_job *run, uint64_t word, int64_t expires)
+{
+    if (TQ_UNLIKELY(word & TQ_EXPIRES))
+        tq_timer_submit(run->engine, run->local, tq_item(run->index, word),
+                        tq_word_generation(word), expires, false);
+}
+
 /* With a queue lock to ask for; `front`: to its old place. */
-void tq_settle_come_back(struct trq_job *run, enum tq_reason reason, uint64_t stamp, bool front)
+static void come_back(struct trq_job *run, enum tq_reason reason, uint64_t stamp, bool front)
 {
     struct trq_engine *e = run->engine;
     struct tq_comeback c = {
@@ -33,8 +80,13 @@ void tq_settle_come_back(struct trq_job *run, enum tq_reason reason, uint64_t st
         .reason = reason,
         .front = front,
         .stamp = stamp,
+        .boot = run->word & TQ_EXPIRES ? tq_clock_boot(&e->clock) : 0,
+        .expires = front ? tq_trail_expires(e, run->job) : 0,
     };
-    switch (tq_queue_lock_return(e, run->local, &c)) {
+    enum tq_return r = tq_queue_lock_return(e, run->local, &c);
+    if (c.has_met_late)
+        tq_ended_finish(e, run->local, &c.late);
+    switch (r) {
     case TQ_MERGED:
         tq_ended_finish(e, run->local, &c.ended);
         break;
@@ -47,96 +99,119 @@ void tq_settle_come_back(struct trq_job *run, enum tq_reason reason, uint64_t st
             tq_schedule_submit(e, run->local, run->index,
                                tq_word_after(c.word, TQ_RUNNING, TQ_PUT_OFF), (int64_t)stamp);
         } else {
+            watch_expiry(run, c.word, c.expires);
             tq_notify(e, run->local);
         }
         break;
     case TQ_RETURN_LOST: /* it was cancelled meanwhile: nothing else can happen to it while it is ours */
-        tq_settle_cancelled(run, TQ_RUNNING);
+        end_cancelled(run);
         break;
     }
 }
 
-/* There is no memory for a return: it ends as dropped. */
-void tq_settle_drop(struct trq_job *run)
-{
-    uint64_t old;
-    if (tq_job_become(run->engine, run->job, TQ_RUNNING, TQ_REQUEUED, &old))
-        tq_job_drop(run->engine, run->local, run->index);
-}
-
-bool tq_settle_credit(struct trq_job *run)
-{
-    uint32_t side = tq_cold_side(tq_load(&run->job->cold, relaxed));
-    return !(run->word & TQ_QUEUE_LOCKED) ||
-           tq_queue_lock_credit(run->engine, run->local, tq_side_at(run->engine, side));
-}
-
-/* Again, not before that time, with the same id. */
-static void put_off(struct trq_job *run, int64_t after)
+/* Again, not before that time, with the same id. False: out of memory; it is RUNNING as before. */
+static bool put_off(struct trq_job *run, int64_t after)
 {
     struct trq_engine *e = run->engine;
     struct tq_job *job = run->job;
-    if (!tq_settle_credit(run) || !tq_timer_reserve(e, run->local, 1)) {
-        tq_settle_drop(run);
-        return;
-    }
+    if (!credit(run) || !tq_timer_reserve(e, run->local, 1))
+        return false;
     int64_t now = tq_clock_boot(&e->clock), due = tq_deadline(now, after);
     uint32_t side = tq_cold_side(tq_load(&job->cold, relaxed));
     if (side != UINT32_MAX)
         tq_side_at(e, side)->first = now; /* of this wait */
-    uint64_t word = tq_load(&job->word, relaxed);
-    while (!tq_cas(&job->word, &word, tq_next_turn(word) & ~TQ_WALL, acq_rel, relaxed))
-        ;
+    next_turn(job, TQ_WALL);
     if (run->word & TQ_FROM_START) {
-        tq_settle_come_back(run, TQ_PUT_OFF, (uint64_t)due, false);
-        return;
+        come_back(run, TQ_PUT_OFF, (uint64_t)due, false);
+        return true;
     }
+    uint64_t word;
     tq_store(&job->enqueued, (uint64_t)due, relaxed);
     if (!tq_job_become_unless(job, TQ_RUNNING, TQ_PUT_OFF, TQ_STOP_ASKED, &word)) {
-        tq_settle_cancelled(run, TQ_RUNNING);
-        return;
+        end_cancelled(run);
+        return true;
     }
     tq_count(&run->local->scheduled, 1);
     tq_schedule_submit(e, run->local, run->index, tq_word_after(word, TQ_RUNNING, TQ_PUT_OFF), due);
+    return true;
 }
 
-/* Behind what waits by now, or later, with the same id. */
-static void requeue(struct trq_job *run)
+/* Behind what waits by now, with the same id. False: out of memory; it is RUNNING as before. */
+static bool line_up(struct trq_job *run)
 {
     struct trq_engine *e = run->engine;
     uint32_t index = run->index;
-    uint64_t word = tq_load(&run->job->word, relaxed);
-    if (word & TQ_STOP_ASKED) {
-        tq_settle_cancelled(run, TQ_RUNNING);
-        return;
-    }
-    if (run->requeue.ns > 0) {
-        put_off(run, run->requeue.ns);
-        return;
-    }
+    uint64_t word;
+    int64_t expires = 0;
+    bool may_expire = run->word & TQ_EXPIRES;
     /* Before the job is ready again, so that nothing can fail then. */
-    if (!tq_fifo_reserve(&e->segments, &run->local->segments, 1) || !tq_settle_credit(run)) {
-        tq_settle_drop(run);
-        return;
-    }
+    if (!tq_fifo_reserve(&e->segments, &run->local->segments, 1) || !credit(run) ||
+        (may_expire && !tq_timer_reserve(e, run->local, 1)))
+        return false;
     uint64_t stamp = tq_stamp(e, run->local);
+    if (may_expire)
+        next_turn(run->job, 0);
     if (run->word & TQ_QUEUE_LOCKED) {
-        tq_settle_come_back(run, TQ_REQUEUED, stamp, false);
-        return;
+        come_back(run, TQ_REQUEUED, stamp, false);
+        return true;
     }
     struct tq_queue *queue = e->registry.queues[tq_job_queue_number(run->job)];
     tq_store(&run->job->enqueued, stamp, relaxed);
+    if (may_expire)
+        expires = tq_trail_begin_wait(e, run->job, tq_clock_boot(&e->clock));
     if (!tq_job_become_unless(run->job, TQ_RUNNING, TQ_REQUEUED, TQ_STOP_ASKED, &word)) {
-        tq_settle_cancelled(run, TQ_RUNNING);
-        return;
-    }
-    if (tq_publish(e, run->local, queue, &index, 1) == 0)
+        end_cancelled(run);
+    } else if (tq_publish(e, run->local, queue, &index, 1) == 0) {
         tq_job_drop(e, run->local, index); /* the engine stops */
-    else
+    } else {
+        watch_expiry(run, word, expires);
         tq_notify(e, run->local);
+    }
+    return true;
 }
 
-/* ---- telling ------------------------------------------------------------------------------------------------ */
+/* Now, or later. */
+static bool again(struct trq_job *run, int64_t after)
+{
+    if (tq_load(&run->job->word, relaxed) & TQ_STOP_ASKED) {
+        end_cancelled(run);
+        return true;
+    }
+    return after > 0 ? put_off(run, after) : line_up(run);
+}
+
+void tq_settle_go_back(struct trq_job *run)
+{
+    struct trq_engine *e = run->engine;
+    struct tq_side *side = tq_side_at(e, tq_cold_side(tq_load(&run->job->cold, relaxed)));
+    struct tq_queue *queue = e->registry.queues[tq_job_queue_number(run->job)];
+    uint64_t word;
+    if (tq_load(&run->job->word, relaxed) & TQ_STOP_ASKED) {
+        end_cancelled(run);
+    } else if (!credit(run) || (run->word & TQ_EXPIRES && !tq_timer_reserve(e, run->local, 1))) {
+        drop(run);
+    } else if (run->word & TQ_QUEUE_LOCKED) {
+        tq_queue_lock_leave(e, run->local, run->job, run->index, tq_word_generation(run->word),
+                            true);
+        come_back(run, TQ_REQUEUED, tq_load(&run->job->enqueued, relaxed), true);
+    } else {
+        uint32_t link = side->link, index = run->index;
+        uint64_t place = side->place;
+        int64_t expires = tq_trail_expires(e, run->job);
+        side->link = TQ_NONE;
+        if (!tq_job_become_unless(run->job, TQ_RUNNING, TQ_REQUEUED, TQ_STOP_ASKED, &word)) {
+            side->link = link;
+            end_cancelled(run);
+        } else {
+            tq_fifo_put(&queue->fifo, &run->local->segments, link, place, index);
+            tq_publish_mark(e, queue);
+            watch_expiry(run, word, expires);
+            tq_notify(e, run->local);
+        }
+    }
+}
+
+/* ---- the end ---------------------------------------------------------------------------------------------------- */
 
 void tq_settle_tell(struct trq_job *run, enum trq_end end, const struct tq_gone *gone,
                     int64_t waited, int64_t ran)
@@ -163,19 +238,84 @@ void tq_settle_tell(struct trq_job *run, enum trq_end end, const struct tq_gone 
     tq_job_tell(run->engine, run->local, gone->note, gone->old, &event, error);
 }
 
-static void end(struct trq_job *run, enum trq_end end, int64_t waited, int64_t ran)
+static void end(struct trq_job *run, enum trq_end how, int64_t waited, int64_t ran)
 {
     struct tq_gone gone = {.begun = run->job->begun, .queue = tq_job_queue_number(run->job)};
-    if (!tq_job_become(run->engine, run->job, TQ_RUNNING, reason_of[end], &gone.old))
+    if (!tq_job_become(run->engine, run->job, TQ_RUNNING, reason_of[how], &gone.old))
         return;
     gone.note = tq_job_release(run->engine, run->local, run->index);
-    tq_settle_tell(run, end, &gone, waited, ran);
+    tq_settle_tell(run, how, &gone, waited, ran);
+}
+
+/* ---- failure ---------------------------------------------------------------------------------------------------- */
+
+/* For chance: no two failures have the same. */
+static uint64_t seed_of(const struct trq_job *run)
+{
+    return run->engine->secret.k0 ^ ((run->word >> 32) << 32 | run->index) ^
+           (uint64_t)run->job->failures << 48;
+}
+
+/* When it is tried again; INT64_MAX: not any more. */
+static int64_t next_attempt(struct trq_job *run)
+{
+    const struct tq_trail *trail = tq_trail_of(run->engine, run->job);
+    const struct trq_retry *policy =
+        trail && trail->retry.size ? &trail->retry : run->class->declared->retry;
+    struct trq_job *outer = run->local->running;
+    bool bad;
+    run->local->running = run; /* a policy's function is in a handler still */
+    int64_t delay = tq_retry_delay(policy, run->job->failures, &run->error, seed_of(run), &bad);
+    run->local->running = outer;
+    if (bad)
+        tq_add(&run->engine->bad_delays, 1, relaxed);
+    return delay;
+}
+
+static void exhausted(struct trq_job *run)
+{
+    if (!run->class->declared->exhausted)
+        return;
+    run->local->running = run;
+    run->class->declared->exhausted(run, &run->error);
+    run->local->running = NULL;
+}
+
+static void fail(struct trq_job *run, int64_t waited, int64_t ran)
+{
+    struct tq_job *job = run->job;
+    if (tq_load(&job->word, relaxed) & TQ_STOP_ASKED) {
+        end_cancelled(run);
+        return;
+    }
+    if (job->failures < UINT16_MAX)
+        job->failures++;
+    tq_trail_fail(run->engine, run->local, run->index, run->error.text);
+    int64_t after = next_attempt(run);
+    if (after != INT64_MAX) {
+        count(run, TQ_COUNT_retried, 1); /* before others may see it */
+        if (again(run, after))
+            return;
+        count(run, TQ_COUNT_retried, UINT64_MAX); /* it was not */
+    }
+    /* Also without memory for it to wait: what is dead can be seen and tried again. */
+    exhausted(run);
+    count(run, TQ_COUNT_dead, 1);
+    end(run, TRQ_FAILED, waited, ran);
 }
 
 void tq_settle_other(struct trq_job *run, enum trq_end how, int64_t waited, int64_t ran)
 {
-    if (how == TRQ_REQUEUED)
-        requeue(run);
-    else
+    bool comes_back = how == TRQ_REQUEUED || how == TRQ_FAILED;
+    if (comes_back && TQ_UNLIKELY(!tq_is_open(run->engine))) {
+        count(run, TQ_COUNT_interrupted, 1);
+        run->requeue.ns = 0;
+        how = TRQ_REQUEUED;
+    }
+    if (how == TRQ_FAILED)
+        fail(run, waited, ran);
+    else if (how != TRQ_REQUEUED)
         end(run, how, waited, ran);
+    else if (!again(run, run->requeue.ns))
+        drop(run);
 }

@@ -1,8 +1,11 @@
 /* How a run ends, and what becomes of its job: it ends, or comes back to wait.
  *
  * The thread that ran the job owns it until one transition of its word, made here: out of RUNNING (or STARTING, for one
- * that was cancelled while it took its key). What a return to waiting needs (a segment, a timer, a record of its queue
- * lock) is taken before, so that nothing fails after it. */
+ * that was cancelled, or whose time was over, before it had its key). What a return to waiting needs (a segment, a timer, a
+ * record of its queue lock) is taken before, so that nothing fails after it.
+ *
+ * A failure while the engine stops is an interruption: it may well have failed because of that. It costs no attempt, and the
+ * job goes the way of all that waits then. */
 #ifndef TQ_CORE_SETTLE_H
 #define TQ_CORE_SETTLE_H
 
@@ -12,15 +15,10 @@
 /* The run is over, and its worker lock is given back. waited, ran: ns. */
 static inline void tq_settle(struct trq_job *run, enum trq_end end, int64_t waited, int64_t ran);
 void tq_settle_other(struct trq_job *run, enum trq_end end, int64_t waited, int64_t ran);
-/* It was cancelled while it was this thread's, and is not to wait again. */
-void tq_settle_cancelled(struct trq_job *run, enum tq_state from);
-
-/* Ahead of the other part of a return: what its queue lock needs. False: out of memory. */
-bool tq_settle_credit(struct trq_job *run);
-/* There is no memory for a return: it ends as dropped. */
-void tq_settle_drop(struct trq_job *run);
-/* A job with a queue lock to ask for comes back; `front`: to its old place. */
-void tq_settle_come_back(struct trq_job *run, enum tq_reason reason, uint64_t stamp, bool front);
+/* It ends without having run: it was cancelled, or its time was over. */
+void tq_settle_ended(struct trq_job *run, enum tq_state from, enum tq_reason reason);
+/* To its old place: it is RUNNING, and has not begun. */
+void tq_settle_go_back(struct trq_job *run);
 
 /* Somebody wants to know how it ended. The slot may be another job's by now. */
 struct tq_gone {

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "engine/core/engine.h"
+#include "engine/core/trail.h"
 
 int tq_side_take(struct trq_engine *engine, struct tq_local *local, uint32_t job, uint32_t queue,
                  bool queue_lock, bool worker_lock, uint32_t *out_side)
@@ -16,7 +17,7 @@ int tq_side_take(struct trq_engine *engine, struct tq_local *local, uint32_t job
     if (worker_lock && tq_slab_alloc(&engine->worker_records, &local->worker_records,
                                      &worker_record) != TQ_SLAB_OK)
         goto no_worker_record;
-    if (!tq_fifo_link_take(&engine->links, &local->segments, &link))
+    if ((queue_lock || worker_lock) && !tq_fifo_link_take(&engine->links, &local->segments, &link))
         goto no_link;
     struct tq_side *side = tq_side_at(engine, at);
     side->job = job;
@@ -29,6 +30,7 @@ int tq_side_take(struct trq_engine *engine, struct tq_local *local, uint32_t job
     side->space = NULL;
     side->key = NULL;
     tq_store(&side->note, 0, relaxed);
+    tq_store(&side->trail, 0, relaxed);
     tq_store(&side->tie, TQ_UNTIED, relaxed);
     *out_side = at;
     return 0;
@@ -48,6 +50,9 @@ uint32_t tq_side_release(struct trq_engine *engine, struct tq_local *local, uint
     struct tq_side *side = tq_side_at(engine, at);
     uint32_t note = tq_load(&side->note, relaxed);
     assert(tq_load(&side->tie, relaxed) == TQ_UNTIED);
+    uint32_t trail = tq_load(&side->trail, relaxed);
+    if (TQ_UNLIKELY(trail))
+        tq_trail_give(engine, local, trail, side->job);
     if (side->link != TQ_NONE)
         tq_fifo_link_free(&engine->links, &local->segments, side->link);
     if (side->worker_record != TQ_NONE)

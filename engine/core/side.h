@@ -1,6 +1,6 @@
-/* sides: what only jobs with locks need, beside the job's own line.
+/* sides: what only jobs with locks, limits or failures need, beside the job's own line.
  *
- * Everything that such a job may need later is taken here at enqueue (its records in the lock tables, its place in a
+ * Everything that its locks may need later is taken here at enqueue (its records in the lock tables, its place in a
  * front list), so that neither a claim, nor parking, nor waking up can fail for want of memory.
  *
  * Records come and go as credits: a job brings one of each kind that it needs; whoever finds no record under its key puts
@@ -36,6 +36,7 @@ struct tq_side {
     TQ_ON_LINE tq_a32 note; /* as tq_job.cold without a side */
     uint32_t job;           /* its slot */
     uint32_t queue; /* its queue's number; here too, since a side outlives its job a little */
+    tq_a32 trail;   /* index + 1; 0: none (trail.h) */
     tq_a64 queue_key
         [2]; /* a digest; atomic since whoever looks for the job by id reads it, and then checks */
     tq_a64 worker_key

@@ -161,6 +161,8 @@ int trq_stats_engine(struct trq_engine *engine, struct trq_engine_stats *out)
     stats.lost_races = tq_load(&engine->lost_races, relaxed);
     stats.stale_releases = tq_load(&engine->stale_releases, relaxed);
     stats.recurring = tq_load(&engine->recur.count, relaxed);
+    stats.stuck = tq_load(&engine->patrol.stuck, relaxed);
+    stats.bad_delays = tq_load(&engine->bad_delays, relaxed);
     tq_sized_write(out, &stats, sizeof stats);
     return TRQ_OK;
 }

@@ -179,5 +179,5 @@ bool trq_test_locked(struct trq_engine *engine, const struct trq_worker *worker,
     if (!class || !class->queue_lock.space)
         return false;
     return tq_enqueue_digest(engine, local, class, inputs, &digest) == 0 &&
-           tq_queue_lock_held(engine, digest);
+           tq_queue_lock_held(engine, digest, tq_clock_boot(&engine->clock));
 }

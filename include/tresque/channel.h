@@ -16,11 +16,12 @@ struct trq_channel;
     X(TRQ_WAS_DONE, "done")                                                                        \
     X(TRQ_WAS_SKIPPED, "skipped")     /* needed said no, or the handler: a success */              \
     X(TRQ_WAS_DISCARDED, "discarded") /* the handler said: never again */                          \
-    X(TRQ_WAS_DEAD, "dead")           /* it failed */                                              \
+    X(TRQ_WAS_DEAD, "dead")           /* it failed, and its retries are used up */                 \
     X(TRQ_WAS_DROPPED, "dropped")     /* it waited when the engine stopped */                      \
     X(TRQ_WAS_CANCELLED, "cancelled") /* trq_cancel, before it ran */                              \
     X(TRQ_WAS_REPLACED, "replaced")   /* queue lock: a newer job took its place: event.other */    \
-    X(TRQ_WAS_MERGED, "merged")       /* queue lock: it came back to wait, and event.other waited */
+    X(TRQ_WAS_MERGED, "merged")   /* queue lock: it came back to wait, and event.other waited */   \
+    X(TRQ_WAS_EXPIRED, "expired") /* it had not begun when its expires_in was over */
 
 enum trq_outcome {
 #define TRQ_OUTCOME_ENUM_(name, word) name,
@@ -36,7 +37,7 @@ struct trq_event {
     const char *worker; /* its name; lives as long as the engine */
     const char *queue;  /* full name; likewise */
     enum trq_outcome outcome;
-    uint16_t attempts; /* how often its handler began; 0 if it never ran */
+    uint16_t attempts; /* how often it was started; 0 if it never was */
     uint16_t result_size;
     struct trq_span
         waited; /* enqueued or requeued -> last start; within the coarse clock unless timed */

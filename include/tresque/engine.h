@@ -59,6 +59,16 @@ TRQ_API const struct trq_worker *trq_worker_find(struct trq_engine *engine, cons
 
 enum { TRQ_THREADS_NONE = -1 };
 
+/* A run that takes too long. Threads are never ended from outside: it is told to stop (trq_job_should_stop), and you are. */
+struct trq_stuck {
+    struct trq_job_id id;
+    const char *worker; /* these two live as long as the engine */
+    const char *queue;
+    int thread;            /* of the pool */
+    struct trq_wall since; /* it began then */
+    struct trq_span over;  /* so long after it should have ended */
+};
+
 enum trq_log_level { TRQ_LOG_ERROR, TRQ_LOG_WARNING, TRQ_LOG_INFO };
 
 struct trq_config {
@@ -81,6 +91,12 @@ struct trq_config {
     void (*log)(void *host, enum trq_log_level level,
                 const char *text); /* any thread; NULL: none */
     const struct trq_hooks *hooks; /* NULL: the system's clock and allocator */
+    /* A run is past its timeout; once for each run. On the housekeeping thread; without threads, on yours after the run. Must
+     * be quick. NULL: only counted. */
+    void (*on_stuck)(void *host, const struct trq_stuck *stuck);
+    struct trq_span
+        stuck_after; /* runs without a timeout are reported after so long, to within a half of it, but not told to
+                                    stop; 0: never. Costs a look every so often while the engine is idle, too */
 };
 TRQ_INLINE struct trq_config trq_config_init(void)
 {

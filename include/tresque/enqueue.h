@@ -22,6 +22,13 @@ struct trq_opts {
     const struct trq_lock *queue_lock;
     const struct trq_lock *worker_lock;
     enum trq_on_conflict on_conflict;
+    /* This job's own limits, instead of its worker's; 0, NULL: its worker's. */
+    struct trq_span expires_in;
+    struct trq_span timeout;
+    const struct trq_retry *retry;
+    bool
+        inherit_deadline; /* in a handler: what this run may not outlast, the job may not either: not begun by then it ends as
+                              expired, and its own time is up then. Nothing if the run has no limit */
     int *out_codes;              /* of several jobs: what became of each; or NULL */
     struct trq_channel *channel; /* tell the end there ... */
     /* ... and/or here: on the thread that ended the job. Must be quick and must not block; error is NULL

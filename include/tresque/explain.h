@@ -37,6 +37,10 @@ struct trq_why {
     const char *holder_worker;
     struct trq_wall holder_since;
     enum trq_outcome outcome;
+    uint32_t failures; /* attempts that failed so far */
+    uint32_t retries;  /* that it has in all; UINT32_MAX: no end */
+    struct trq_wall
+        limit; /* ready, parked: begun by then, or it expires; running: its time is up then; 0: none */
     char text[244]; /* all this as a sentence */
 };
 

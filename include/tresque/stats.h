@@ -11,7 +11,8 @@ extern "C" {
 struct trq_engine;
 
 /* X(name, sentence): one list gives the struct, the names and the docs. All since the engine was created.
- * enqueued == done + skipped + discarded + dead + dropped + cancelled + replaced + merged + what waits or runs. */
+ * enqueued == done + skipped + discarded + dead + dropped + cancelled + replaced + merged + expired + what waits
+ * or runs. */
 #define TRQ_COUNTERS(X)                                                                            \
     X(enqueued, "jobs accepted")                                                                   \
     X(started, "runs begun")                                                                       \
@@ -27,7 +28,11 @@ struct trq_engine;
     X(merged, "jobs that came back to wait where another waited with their queue lock")            \
     X(duplicates, "calls that found a job waiting with their queue lock")                          \
     X(debounced, "of these: calls that moved the due time of that job")                            \
-    X(parked, "starts that had to wait for their worker lock")
+    X(parked, "starts that had to wait for their worker lock")                                     \
+    X(expired, "jobs that had not begun when their time was over")                                 \
+    X(retried, "failed runs after which the job waits for another attempt")                        \
+    X(interrupted, "runs that failed, or asked to run again, while the engine was stopping")       \
+    X(overran, "runs that took longer than their timeout")
 
 /* Of a log-linear histogram: a value is at most 1/16 above what was measured; max is exact. */
 struct trq_summary {
@@ -82,6 +87,8 @@ struct trq_engine_stats {
     uint64_t lost_races;     /* second ends of a job that came too late: nothing happened */
     uint64_t stale_releases; /* of worker locks, by who did not hold them: nothing happened */
     uint64_t recurring;      /* schedules there are (trq_recur) */
+    uint64_t stuck;          /* runs that were reported as stuck */
+    uint64_t bad_delays;     /* answers of retry policies that were none */
 };
 TRQ_API int trq_stats_engine(struct trq_engine *engine, struct trq_engine_stats *out);
 

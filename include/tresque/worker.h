@@ -12,6 +12,7 @@ extern "C" {
 struct trq_engine;
 struct trq_job; /* lives while its handler runs; for that thread only */
 struct trq_opts;
+struct trq_retry;
 
 /* ---- inputs, declared once --------------------------------------------------------------------- */
 
@@ -136,8 +137,8 @@ enum trq_end {
 };
 
 /* return trq_fail(job, "search index said %d", rc);
- * A failure; the text (cut at 251 bytes) goes to who asked for the end. There are no retries yet: a failed
- * job ends as TRQ_WAS_DEAD. */
+ * A failure of this attempt. The job is tried again as its retry policy says (by default up to 25 times, the first time
+ * after 15 s or more), or else it is dead: see <tresque/retry.h>, <tresque/dead.h>. The text (cut at 251 bytes) is kept. */
 TRQ_API enum trq_end trq_fail(struct trq_job *job, const char *format, ...) TRQ_PRINTF(2, 3);
 /* Not a failure of the attempt but of the job: it must never run again. Ends as TRQ_WAS_DISCARDED. */
 TRQ_API enum trq_end trq_discard(struct trq_job *job, const char *format, ...) TRQ_PRINTF(2, 3);
@@ -227,6 +228,14 @@ struct trq_worker {
     size_t state_size;                   /* zeroed bytes for one run; at most 64 KiB */
     /* Once after the run, or when it waits for its worker lock after all; NULL: nothing. */
     void (*state_drop)(void *state, struct trq_job *job);
+    const struct trq_retry *retry; /* NULL: the default */
+    /* The last attempt has failed: asked once, after state_drop and before the job is put into the dead set; may do what a
+     * handler may. Not if the handler discarded it. NULL: nothing. */
+    void (*exhausted)(struct trq_job *job, const struct trq_error *error);
+    struct trq_span
+        timeout; /* of one run: then trq_job_should_stop is true, and it is reported as stuck; 0: none */
+    struct trq_span
+        expires_in; /* a job that has not begun so long after it could ends as expired; 0: none */
 };
 
 #define TRQ_WORKER(W, class_name)                                                                  \
@@ -264,8 +273,13 @@ TRQ_API int
 trq_job_thread(const struct trq_job *job); /* index of the pool thread, 0, 1, ...; polled: 0 */
 /* When it was enqueued or requeued, or became due, to within the system's coarse clock (some ms). */
 TRQ_API struct trq_wall trq_job_enqueued_at(const struct trq_job *job);
-/* The job was cancelled, or the engine is stopping and waits for this handler. Poll it in long loops. */
+/* The job was cancelled, its time is up (timeout, or a deadline that it inherited), or the engine is stopping and waits for
+ * this handler. Poll it in long loops. */
 TRQ_API bool trq_job_should_stop(const struct trq_job *job);
+/* How long until its time is up: trq_forever() without a limit, 0 if it is. */
+TRQ_API struct trq_span trq_job_time_left(const struct trq_job *job);
+/* Why the attempt before this one failed; "" at the first. Dies with the run. */
+TRQ_API const char *trq_job_last_error(const struct trq_job *job);
 
 enum { TRQ_RESULT_MAX = 48 };
 /* A small result for who waits for the end. TRQ_EINVAL if size > TRQ_RESULT_MAX. The last one counts. */

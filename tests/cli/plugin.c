@@ -18,7 +18,8 @@ static enum trq_end echo_perform(struct trq_job *job)
     return TRQ_DONE;
 }
 static const struct trq_worker echo_worker = {TRQ_WORKER(echo, "Account::EchoWorker"),
-                                              .queue = "refresh", .perform = echo_perform};
+                                              .queue = "refresh", .retry = &trq_no_retry,
+                                              .perform = echo_perform};
 
 static enum trq_end never_perform(struct trq_job *job)
 {
@@ -31,6 +32,7 @@ static bool never_needed(struct trq_job *job)
 }
 static const struct trq_worker never_worker = {.size = sizeof never_worker,
                                                .name = "Account::NeverWorker",
+                                               .retry = &trq_no_retry,
                                                .perform = never_perform,
                                                .needed = never_needed};
 
@@ -38,8 +40,10 @@ static enum trq_end give_up_perform(struct trq_job *job)
 {
     return trq_discard(job, "no such account");
 }
-static const struct trq_worker give_up_worker = {
-    .size = sizeof give_up_worker, .name = "Account::GiveUpWorker", .perform = give_up_perform};
+static const struct trq_worker give_up_worker = {.size = sizeof give_up_worker,
+                                                 .name = "Account::GiveUpWorker",
+                                                 .retry = &trq_no_retry,
+                                                 .perform = give_up_perform};
 
 /* A job made by a job, with a tag of its own: the program's business with tags must not meet it. */
 static enum trq_end parent_perform(struct trq_job *job)
@@ -50,8 +54,10 @@ static enum trq_end parent_perform(struct trq_job *job)
                                &opts, NULL);
     return rc < 0 ? trq_fail(job, "%s", trq_code_name(rc)) : TRQ_DONE;
 }
-static const struct trq_worker parent_worker = {
-    .size = sizeof parent_worker, .name = "Account::ParentWorker", .perform = parent_perform};
+static const struct trq_worker parent_worker = {.size = sizeof parent_worker,
+                                                .name = "Account::ParentWorker",
+                                                .retry = &trq_no_retry,
+                                                .perform = parent_perform};
 
 /* One that is due soon, and one that never will be. */
 static enum trq_end planner_perform(struct trq_job *job)
@@ -64,8 +70,8 @@ static enum trq_end planner_perform(struct trq_job *job)
         return trq_fail(job, "cannot plan");
     return trq_cancel(engine, id) == TRQ_OK ? TRQ_DONE : trq_fail(job, "cannot cancel");
 }
-static const struct trq_worker planner_worker = {TRQ_WORKER_PLAIN("Account::PlannerWorker"),
-                                                 .perform = planner_perform};
+static const struct trq_worker planner_worker = {
+    TRQ_WORKER_PLAIN("Account::PlannerWorker"), .retry = &trq_no_retry, .perform = planner_perform};
 
 /* Waits between its runs, with a thread for nobody: n of them. */
 #define AGAIN_INPUTS(F, W) F(W, i64, n, TRQ_OPTIONAL, 5)
@@ -77,16 +83,16 @@ static enum trq_end again_perform(struct trq_job *job)
                                                                 : TRQ_DONE;
 }
 static const struct trq_worker again_worker = {TRQ_WORKER(again, "Account::AgainWorker"),
-                                               .perform = again_perform};
+                                               .retry = &trq_no_retry, .perform = again_perform};
 
 /* One with a lock of its own. */
 static const struct trq_worker once_worker = {TRQ_WORKER(echo, "Account::OnceWorker"),
                                               .queue_lock = TRQ_LOCK_ON("text"),
-                                              .perform = echo_perform};
+                                              .retry = &trq_no_retry, .perform = echo_perform};
 
 /* Of no application: it stands beside Exec. */
 static const struct trq_worker alone_worker = {TRQ_WORKER(echo, "AloneWorker"),
-                                               .perform = echo_perform};
+                                               .retry = &trq_no_retry, .perform = echo_perform};
 
 static const struct trq_queue queues[] = {{"default", 100, 0}, {"refresh", -5000, 0}, {NULL, 0, 0}};
 static const struct trq_worker *const workers[] = {

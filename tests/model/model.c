@@ -33,6 +33,8 @@ static uint64_t *counter_of(struct m_counters *c, enum trq_outcome outcome)
         return &c->replaced;
     case TRQ_WAS_MERGED:
         return &c->merged;
+    case TRQ_WAS_EXPIRED:
+        break;
     }
     journal_fail("outcome %d", (int)outcome);
 }

@@ -175,7 +175,7 @@ void model_end(struct model *m, int job, enum trq_end end, int64_t after)
         break;
     }
     c->failed++;
-    model_finish(m, job, TRQ_WAS_DEAD, -1);
+    model_finish(m, job, j->asked_to_stop ? TRQ_WAS_CANCELLED : TRQ_WAS_DEAD, -1);
 }
 
 /* ---- waiting for a key (5.2) ------------------------------------------------------------------------------------------ */

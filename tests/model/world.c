@@ -101,6 +101,7 @@ static void draw_worker(struct world *w, struct draw *draw, int number)
         .name = worker_names[number],
         .queue = w->home[number] || draw_percent(draw, 50) ? short_names[w->home[number]] : NULL,
         .inputs = &inputs,
+        .retry = &trq_no_retry,
         .perform = world_perform,
         .needed = draw_percent(draw, 40) ? world_needed : NULL,
     };

@@ -310,8 +310,8 @@ static const struct locks_story match_and_end = {
 
 static const struct locks_fault left_out[] = {
     {"schedule.c", "tq_cas(&job->word"}, /* the turn */
-    {"run.c", "tq_cas(&job->word"},      /* of a requeue, too */
-    {"run.c", "tq_store(&job->enqueued"},
+    {"settle.c", "tq_cas(&job->word"},   /* of a requeue, too */
+    {"settle.c", "tq_store(&job->enqueued"},
     {"queuelock.c", "tq_store(&job->word"},
     {"schedule.c", "tq_store(&job->enqueued"},
     {"life.h", "tq_cas(&job->word"},

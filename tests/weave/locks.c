@@ -115,6 +115,22 @@ void tq_past_keep(struct trq_engine *engine, const struct trq_event *event,
     (void)error;
 }
 
+void tq_patrol_watch(struct trq_engine *engine, struct tq_thread *thread, int64_t deadline)
+{
+    (void)engine;
+    (void)thread;
+    (void)deadline;
+}
+void tq_patrol_tell(struct trq_engine *engine, const struct tq_thread *thread, uint64_t word,
+                    uint32_t index, int64_t over)
+{
+    (void)engine;
+    (void)thread;
+    (void)word;
+    (void)index;
+    (void)over;
+}
+
 void tq_waiters_tell(struct trq_engine *engine, const struct trq_event *event)
 {
     (void)engine;

@@ -1,0 +1,242 @@
+#include "engine/core/trail.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/utf8.h"
+#include "engine/core/engine.h"
+#include "engine/core/schedule.h"
+
+static struct tq_slip *slip_at(const struct trq_engine *e, uint32_t plus_one)
+{
+    return tq_slab_at(&e->slips, plus_one - 1);
+}
+
+static struct tq_trail *trail_at(const struct trq_engine *e, uint32_t plus_one)
+{
+    return tq_slab_at(&e->trails, plus_one - 1);
+}
+
+/* ---- trails --------------------------------------------------------------------------------------------------- */
+
+struct tq_trail *tq_trail_of(const struct trq_engine *engine, const struct tq_job *job)
+{
+    uint32_t side = tq_cold_side(tq_load(&job->cold, acquire));
+    uint32_t trail = side == UINT32_MAX ? 0 : tq_load(&tq_side_at(engine, side)->trail, acquire);
+    return trail ? trail_at(engine, trail) : NULL;
+}
+
+struct tq_trail *tq_trail_take(struct trq_engine *engine, struct tq_local *local,
+                               uint32_t *out_trail)
+{
+    uint32_t index;
+    if (tq_slab_alloc(&engine->trails, &local->trails, &index) != TQ_SLAB_OK)
+        return NULL;
+    struct tq_trail *trail = trail_at(engine, index + 1);
+    tq_store(&trail->expires, INT64_MAX, relaxed);
+    trail->expires_in = trail->timeout = 0;
+    trail->deadline = INT64_MAX;
+    trail->retry.size = 0;
+    trail->slips = 0;
+    trail->version = 0;
+    *out_trail = index + 1;
+    return trail;
+}
+
+void tq_trail_give(struct trq_engine *engine, struct tq_local *local, uint32_t plus_one,
+                   uint32_t job)
+{
+    struct tq_trail *trail = trail_at(engine, plus_one);
+    if (trail
+            ->slips) { /* who reads them by the job's id has done so then, or finds another generation */
+        tq_stripe_lock(engine, job);
+        uint32_t slips = trail->slips;
+        trail->slips = 0;
+        tq_stripe_unlock(engine, job);
+        tq_slips_give(engine, local, slips);
+    }
+    tq_slab_free(&engine->trails, &local->trails, plus_one - 1);
+}
+
+/* The job's trail, which it gets if it has none, and a side for it. NULL: out of memory. */
+static struct tq_trail *ensure(struct trq_engine *e, struct tq_local *local, uint32_t index)
+{
+    struct tq_job *job = tq_job_at(e, index);
+    uint32_t cold = tq_load(&job->cold, relaxed), at = tq_cold_side(cold), plus_one;
+    struct tq_trail *trail = tq_trail_of(e, job);
+    if (trail)
+        return trail;
+    trail = tq_trail_take(e, local, &plus_one);
+    if (!trail)
+        return NULL;
+    if (at == UINT32_MAX) {
+        if (tq_side_take(e, local, index, tq_job_queue_number(job), false, false, &at) < 0) {
+            tq_slab_free(&e->trails, &local->trails, plus_one - 1);
+            return NULL;
+        }
+        tq_store(&tq_side_at(e, at)->note, cold, relaxed);
+        tq_store(&tq_side_at(e, at)->trail, plus_one, relaxed);
+        tq_store(&job->cold, TQ_COLD_SIDE | at, release); /* rel: pairs tq_job_note, tq_trail_of */
+    } else {
+        tq_store(&tq_side_at(e, at)->trail, plus_one, release); /* likewise */
+    }
+    return trail;
+}
+
+int64_t tq_trail_begin_wait(struct trq_engine *engine, struct tq_job *job, int64_t boot_now)
+{
+    struct tq_trail *trail = tq_trail_of(engine, job);
+    int64_t expires = trail->expires_in ? tq_deadline(boot_now, trail->expires_in) : INT64_MAX;
+    if (expires > trail->deadline)
+        expires = trail->deadline;
+    tq_store(&trail->expires, (uint64_t)expires, relaxed);
+    return expires;
+}
+
+int64_t tq_trail_expires(const struct trq_engine *engine, const struct tq_job *job)
+{
+    const struct tq_trail *trail = tq_trail_of(engine, job);
+    return trail ? (int64_t)tq_load(&trail->expires, relaxed) : INT64_MAX;
+}
+
+/* ---- slips ---------------------------------------------------------------------------------------------------- */
+
+/* Cut at a character. */
+static void copy_text(char out[TRQ_FAILURE_TEXT], const char *text)
+{
+    size_t size = strnlen(text, TRQ_FAILURE_TEXT);
+    if (size == TRQ_FAILURE_TEXT)
+        for (size = TRQ_FAILURE_TEXT - 1; size && ((unsigned char)text[size] & 0xc0) == 0x80;
+             size--)
+            ;
+    memcpy(out, text, size);
+    out[size] = '\0';
+}
+
+void tq_slips_give(struct trq_engine *engine, struct tq_local *local, uint32_t slips)
+{
+    while (slips) {
+        uint32_t next = slip_at(engine, slips)->next;
+        tq_slab_free(&engine->slips, &local->slips, slips - 1);
+        slips = next;
+    }
+}
+
+/* What follows the last one that may be kept. */
+static uint32_t cut(const struct trq_engine *e, uint32_t slips)
+{
+    struct tq_slip *last = NULL;
+    for (int i = 0; slips && i < TRQ_FAILURES_KEPT; i++) {
+        last = slip_at(e, slips);
+        slips = last->next;
+    }
+    if (last)
+        last->next = 0;
+    return slips;
+}
+
+void tq_trail_fail(struct trq_engine *engine, struct tq_local *local, uint32_t index,
+                   const char *text)
+{
+    struct tq_trail *trail = ensure(engine, local, index);
+    const struct tq_job *job = tq_job_at(engine, index);
+    int64_t wall = tq_clock_wall(&engine->clock);
+    uint32_t at, rest;
+    if (!trail || tq_slab_alloc(&engine->slips, &local->slips, &at) != TQ_SLAB_OK)
+        return;
+    struct tq_slip *slip = slip_at(engine, at + 1);
+    slip->attempt = job->failures;
+    slip->wall = wall;
+    copy_text(slip->text, text);
+    tq_stripe_lock(engine, index);
+    slip->next = trail->slips;
+    trail->slips = at + 1;
+    rest = cut(engine, trail->slips);
+    tq_stripe_unlock(engine, index);
+    tq_slips_give(engine, local, rest);
+}
+
+size_t tq_trail_failures(const struct trq_engine *engine, const struct tq_trail *trail,
+                         struct trq_failure *out, size_t max)
+{
+    size_t count = 0;
+    for (uint32_t at = trail->slips; at; at = slip_at(engine, at)->next, count++) {
+        const struct tq_slip *slip = slip_at(engine, at);
+        if (count >= max)
+            continue;
+        out[count] = (struct trq_failure){.at = {slip->wall}, .attempt = slip->attempt};
+        memcpy(out[count].text, slip->text, sizeof slip->text);
+    }
+    return count;
+}
+
+const char *tq_trail_last(const struct trq_engine *engine, const struct tq_trail *trail)
+{
+    return trail && trail->slips ? slip_at(engine, trail->slips)->text : "";
+}
+
+uint32_t tq_slips_detach(struct trq_engine *engine, struct tq_job *job, uint32_t index,
+                         bool under_stripe)
+{
+    struct tq_trail *trail = tq_trail_of(engine, job);
+    if (!trail || !trail->slips)
+        return 0;
+    if (!under_stripe)
+        tq_stripe_lock(engine, index);
+    uint32_t slips = trail->slips;
+    trail->slips = 0;
+    if (!under_stripe)
+        tq_stripe_unlock(engine, index);
+    return slips;
+}
+
+static uint32_t join(const struct trq_engine *e, uint32_t a, uint32_t b)
+{
+    if (!a || !b)
+        return a ? a : b;
+    uint32_t first = slip_at(e, a)->wall >= slip_at(e, b)->wall ? a : b, last = first;
+    while (slip_at(e, last)->next)
+        last = slip_at(e, last)->next;
+    slip_at(e, last)->next = first == a ? b : a;
+    return first;
+}
+
+void tq_slips_attach(struct trq_engine *engine, struct tq_local *local, uint32_t index,
+                     uint32_t slips)
+{
+    struct tq_trail *trail = ensure(engine, local, index);
+    uint32_t rest = slips;
+    if (trail) {
+        tq_stripe_lock(engine, index);
+        trail->slips = join(engine, trail->slips, slips);
+        rest = cut(engine, trail->slips);
+        tq_stripe_unlock(engine, index);
+    }
+    tq_slips_give(engine, local, rest);
+}
+
+/* ---- by id ---------------------------------------------------------------------------------------------------- */
+
+int trq_failures(struct trq_engine *engine, struct trq_job_id id, struct trq_failure *out,
+                 size_t max, size_t *out_count)
+{
+    if (!engine || (max && !out))
+        return TRQ_EINVAL;
+    if (tq_is_forked(engine))
+        return TRQ_ESTOPPED;
+    struct tq_job *job = tq_job_by_id(engine, id);
+    uint32_t index = (uint32_t)id.slot;
+    if (!job)
+        return TRQ_GONE;
+    size_t count = 0;
+    tq_stripe_lock(engine, index);
+    uint64_t word = tq_load(&job->word, acquire);
+    bool lives = tq_word_generation(word) == (uint32_t)(id.slot >> 32) && tq_word_lives(word);
+    const struct tq_trail *trail = lives ? tq_trail_of(engine, job) : NULL;
+    if (trail)
+        count = tq_trail_failures(engine, trail, out, max);
+    tq_stripe_unlock(engine, index);
+    if (lives && out_count)
+        *out_count = count;
+    return lives ? TRQ_OK : TRQ_GONE;
+}
