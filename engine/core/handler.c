@@ -180,7 +180,11 @@ struct trq_wall trq_job_enqueued_at(const struct trq_job *run)
 
 bool trq_job_should_stop(const struct trq_job *run)
 {
-    return !tq_is_open(run->engine) || tq_load(&run->job->word, relaxed) & TQ_STOP_ASKED ||
+    if (TQ_UNLIKELY(!tq_is_open(run->engine))) {
+        run->local->told_to_stop = true; /* what fails from here on, fails because of that */
+        return true;
+    }
+    return tq_load(&run->job->word, relaxed) & TQ_STOP_ASKED ||
            (run->deadline != INT64_MAX && tq_clock_boot(&run->engine->clock) >= run->deadline);
 }
 

@@ -1,10 +1,13 @@
 #include "engine/core/life.h"
 
 #include <sched.h>
+#include <string.h>
 
+#include "engine/base/error.h"
 #include "engine/core/past.h"
 #include "engine/core/queuelock.h"
 #include "engine/core/schedule.h"
+#include "engine/core/trail.h"
 #include "engine/core/workerlock.h"
 
 static const enum tq_counter counter_of[] = {
@@ -140,12 +143,21 @@ void tq_ended_finish(struct trq_engine *engine, struct tq_local *local, struct t
     tq_class_count(class, tally, counter_of[ended->reason], 1);
     if (ended->reason == TQ_ENDED_DROPPED)
         tq_add(&engine->dropped, 1, release);
+    struct trq_error error;
+    const char *failed = tq_trail_last(engine, tq_trail_of(engine, husk));
+    bool has_failed = *failed != '\0';
+    if (has_failed) { /* before its trail goes */
+        tq_error_set(&error, 0, "%s", failed);
+        size_t n = strlen(failed);
+        event.result_size = (uint16_t)(n < TRQ_RESULT_MAX ? n : TRQ_RESULT_MAX);
+        memcpy(event.result, failed, event.result_size);
+    }
     uint32_t note = tq_job_strip(engine, local, husk);
     if (!ended->keeps_slot)
         tq_job_discard_slot(engine, local, ended->index);
     else
         tq_tombs_sweep(engine, local, engine->registry.queues[tq_job_queue_number(husk)]);
-    tq_job_tell(engine, local, note, ended->old, &event, NULL);
+    tq_job_tell(engine, local, note, ended->old, &event, has_failed ? &error : NULL);
 }
 
 void tq_job_drop(struct trq_engine *engine, struct tq_local *local, uint32_t index)

@@ -51,6 +51,7 @@ struct tq_local {
     struct trq_engine *engine;
     struct trq_job *running; /* the handler that this thread is in */
     bool in_callback;        /* in an on_end, which must not block either */
+    bool told_to_stop;       /* the engine stops, and this thread's handler knows */
     bool attempting;         /* waits for room: what it gives back now, nobody need be told of */
     int thread;              /* index in the pool; -1: a thread of the host */
     uint32_t sample_in;      /* jobs until the next that is timed */

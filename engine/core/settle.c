@@ -290,7 +290,7 @@ static void fail(struct trq_job *run, int64_t waited, int64_t ran)
     }
     if (job->failures < UINT16_MAX)
         job->failures++;
-    tq_trail_fail(run->engine, run->local, run->index, run->error.text);
+    tq_trail_fail(run->engine, run->local, run->index, job->failures, run->error.text);
     int64_t after = next_attempt(run);
     if (after != INT64_MAX) {
         count(run, TQ_COUNT_retried, 1); /* before others may see it */
@@ -306,9 +306,13 @@ static void fail(struct trq_job *run, int64_t waited, int64_t ran)
 
 void tq_settle_other(struct trq_job *run, enum trq_end how, int64_t waited, int64_t ran)
 {
-    bool comes_back = how == TRQ_REQUEUED || how == TRQ_FAILED;
-    if (comes_back && TQ_UNLIKELY(!tq_is_open(run->engine))) {
+    bool told = run->local->told_to_stop;
+    if (TQ_UNLIKELY(!tq_is_open(run->engine)) &&
+        (how == TRQ_REQUEUED || (how == TRQ_FAILED && told))) {
         count(run, TQ_COUNT_interrupted, 1);
+        if (how == TRQ_FAILED)
+            tq_trail_fail(run->engine, run->local, run->index, run->job->failures + 1u,
+                          run->error.text);
         run->requeue.ns = 0;
         how = TRQ_REQUEUED;
     }

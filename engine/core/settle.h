@@ -4,8 +4,8 @@
  * that was cancelled, or whose time was over, before it had its key). What a return to waiting needs (a segment, a timer, a
  * record of its queue lock) is taken before, so that nothing fails after it.
  *
- * A failure while the engine stops is an interruption: it may well have failed because of that. It costs no attempt, and the
- * job goes the way of all that waits then. */
+ * A handler that fails after it was told that the engine stops was interrupted. So is one that asks to run again then. That
+ * costs no attempt, and the job goes the way of all that waits then. */
 #ifndef TQ_CORE_SETTLE_H
 #define TQ_CORE_SETTLE_H
 

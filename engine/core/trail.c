@@ -136,16 +136,15 @@ static uint32_t cut(const struct trq_engine *e, uint32_t slips)
 }
 
 void tq_trail_fail(struct trq_engine *engine, struct tq_local *local, uint32_t index,
-                   const char *text)
+                   uint32_t attempt, const char *text)
 {
     struct tq_trail *trail = ensure(engine, local, index);
-    const struct tq_job *job = tq_job_at(engine, index);
     int64_t wall = tq_clock_wall(&engine->clock);
     uint32_t at, rest;
     if (!trail || tq_slab_alloc(&engine->slips, &local->slips, &at) != TQ_SLAB_OK)
         return;
     struct tq_slip *slip = slip_at(engine, at + 1);
-    slip->attempt = job->failures;
+    slip->attempt = attempt;
     slip->wall = wall;
     copy_text(slip->text, text);
     tq_stripe_lock(engine, index);

@@ -52,7 +52,7 @@ void tq_trail_give(struct trq_engine *engine, struct tq_local *local, uint32_t t
 
 /* The job, which is the caller's, has failed: keep why. It may get a side by that. */
 void tq_trail_fail(struct trq_engine *engine, struct tq_local *local, uint32_t index,
-                   const char *text);
+                   uint32_t attempt, const char *text);
 /* At most max, the newest first; the job cannot go away. Returns how many there are. */
 size_t tq_trail_failures(const struct trq_engine *engine, const struct tq_trail *trail,
                          struct trq_failure *out, size_t max);

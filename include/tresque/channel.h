@@ -43,8 +43,8 @@ struct trq_event {
         waited; /* enqueued or requeued -> last start; within the coarse clock unless timed */
     struct trq_job_id other; /* replaced: by this one; merged: into this one; else {0, 0} */
     struct trq_span ran; /* the last run; 0 if this job was not timed (trq_config.sample_every) */
-    /* What trq_job_set_result was given; of a dead or discarded job the beginning of its error text,
-     * not terminated. */
+    /* What trq_job_set_result was given; of a dead or discarded job, and of one that ended while it waited after a
+     * failure, the beginning of its error text, not terminated. */
     unsigned char result[TRQ_RESULT_MAX];
 };
 

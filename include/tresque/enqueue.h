@@ -32,7 +32,7 @@ struct trq_opts {
     int *out_codes;              /* of several jobs: what became of each; or NULL */
     struct trq_channel *channel; /* tell the end there ... */
     /* ... and/or here: on the thread that ended the job. Must be quick and must not block; error is NULL
-     * unless the job is dead or was discarded, and then its text counts. Both pointers die with the call. */
+     * unless the job is dead or was discarded, or ended while it waited after a failure; then its text counts. Both pointers die with the call. */
     void (*on_end)(void *host, const struct trq_event *event, const struct trq_error *error);
     void *tag; /* with this, in the event */
     struct trq_span

@@ -31,7 +31,7 @@ struct trq_engine;
     X(parked, "starts that had to wait for their worker lock")                                     \
     X(expired, "jobs that had not begun when their time was over")                                 \
     X(retried, "failed runs after which the job waits for another attempt")                        \
-    X(interrupted, "runs that failed, or asked to run again, while the engine was stopping")       \
+    X(interrupted, "runs that the stop of the engine cut short")                                   \
     X(overran, "runs that took longer than their timeout")
 
 /* Of a log-linear histogram: a value is at most 1/16 above what was measured; max is exact. */
