@@ -48,7 +48,7 @@ void tq_children_terminate(void)
 {
     pthread_mutex_lock(&mutex);
     for (struct tq_child *child = running; child; child = child->next)
-        kill(-child->pid, SIGTERM);
+        tq_child_signal(child, SIGTERM);
     pthread_mutex_unlock(&mutex);
 }
 
@@ -172,6 +172,18 @@ int tq_child_start(struct tq_child *child, char *const *argv, char *const *envir
     child->ended = pidfd_open(child->pid, 0);
     list(child);
     return 0;
+}
+
+bool tq_child_has_ended(const struct tq_child *child)
+{
+    siginfo_t info = {0};
+    const int rc = waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT);
+    return rc == 0 && info.si_pid == child->pid;
+}
+
+void tq_child_signal(const struct tq_child *child, int number)
+{
+    kill(-child->pid, number);
 }
 
 int tq_child_end(struct tq_child *child)

@@ -26,6 +26,10 @@ struct tq_child {
 int tq_child_start(struct tq_child *child, char *const *argv, char *const *environment,
                    const char *directory, bool with_input) TRQ_MUST_USE;
 
+/* It is not reaped by that. */
+bool tq_child_has_ended(const struct tq_child *child);
+/* To it and to what it has started, as far as that is in its process group. Before tq_child_end. */
+void tq_child_signal(const struct tq_child *child, int number);
 /* Close what is still open, wait for its end; returns its status as waitpid gives it. */
 int tq_child_end(struct tq_child *child);
 

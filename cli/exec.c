@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -10,6 +10,8 @@
 
 #include "cli/capture.h"
 #include "cli/child.h"
+#include "cli/talk.h"
+#include "cli/watch.h"
 
 #define EXEC_INPUTS(F, W)                                                                          \
     F(W, json, argv, TRQ_REQUIRED, NULL)                                                           \
@@ -18,13 +20,7 @@
     F(W, str, stdin, TRQ_OPTIONAL, NULL)
 TRQ_INPUTS(exec, EXEC_INPUTS);
 
-enum {
-    READ_SIZE = 64 * 1024,
-    /* After the program has ended, what it left in a pipe is read; not what programs that it left behind
-     * go on to write. A pipe holds at most this by the system's default. */
-    LEFT_IN_PIPE_MAX = 1024 * 1024,
-    START_TRIES = 100
-};
+enum { START_TRIES = 100 };
 
 /* ---- inputs ---------------------------------------------------------------------------------------- */
 
@@ -194,82 +190,6 @@ static const char *program_init(struct program *program, const struct exec_in *i
     return NULL;
 }
 
-/* ---- talking with it -------------------------------------------------------------------------------- */
-
-enum { IN, OUT, ERR, ENDED, TALK_FDS };
-
-static void stop_talking(struct pollfd *poll_fd, int *fd)
-{
-    close(*fd);
-    poll_fd->fd = *fd = -1;
-}
-
-/* Write what it takes of the rest; close when all is written or it does not listen. */
-static void feed(struct tq_child *child, struct pollfd *poll_fd, struct trq_str *rest)
-{
-    const ssize_t n = write(child->in, rest->data, rest->size);
-    if (n >= 0) {
-        rest->data += n;
-        rest->size -= (size_t)n;
-    }
-    if (rest->size == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        stop_talking(poll_fd, &child->in);
-}
-
-/* Read once: how many bytes; 0 when there are none now, or none will come (then it is closed). */
-static size_t hear(struct tq_child *child, struct pollfd *poll_fd, struct tq_capture *capture)
-{
-    char data[READ_SIZE];
-    int *fd = poll_fd->fd == child->out ? &child->out : &child->err;
-    const ssize_t n = read(*fd, data, sizeof data);
-    if (n > 0 && fd == &child->out)
-        tq_capture_output(capture, data, (size_t)n);
-    else if (n > 0)
-        tq_capture_errors(capture, data, (size_t)n);
-    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-        stop_talking(poll_fd, fd);
-    return n > 0 ? (size_t)n : 0;
-}
-
-/* It has ended: take what is still in the pipe. */
-static void hear_rest(struct tq_child *child, struct pollfd *poll_fd, struct tq_capture *capture)
-{
-    size_t heard = 0;
-    while (poll_fd->fd >= 0 && heard < LEFT_IN_PIPE_MAX) {
-        const size_t n = hear(child, poll_fd, capture);
-        if (n == 0)
-            return;
-        heard += n;
-    }
-}
-
-/* Until it has ended, or has closed all that we could talk through. All at once, or a program that prints
- * before it has read its input would wait for us while we wait for it. */
-static void talk(struct tq_child *child, struct trq_str input, struct tq_capture *capture)
-{
-    struct pollfd fds[TALK_FDS] = {
-        [IN] = {.fd = child->in, .events = POLLOUT},
-        [OUT] = {.fd = child->out, .events = POLLIN},
-        [ERR] = {.fd = child->err, .events = POLLIN},
-        [ENDED] = {.fd = child->ended, .events = POLLIN},
-    };
-    while (fds[IN].fd >= 0 || fds[OUT].fd >= 0 || fds[ERR].fd >= 0) {
-        if (poll(fds, TALK_FDS, -1) < 0)
-            continue; /* EINTR, or no memory for the moment */
-        if (fds[IN].revents)
-            feed(child, &fds[IN], &input);
-        if (fds[OUT].revents)
-            hear(child, &fds[OUT], capture);
-        if (fds[ERR].revents)
-            hear(child, &fds[ERR], capture);
-        if (fds[ENDED].revents) {
-            hear_rest(child, &fds[OUT], capture);
-            hear_rest(child, &fds[ERR], capture);
-            return;
-        }
-    }
-}
-
 /* ---- the handler ------------------------------------------------------------------------------------ */
 
 /* The directory and the program can both be what does not exist. */
@@ -285,6 +205,16 @@ static enum trq_end fail_start(struct trq_job *job, const struct program *progra
     if (rc == ENOENT && !strchr(program->argv[0], '/'))
         return trq_fail(job, "cannot run %s: no such program in PATH", program->argv[0]);
     return trq_fail(job, "cannot run %s: %s", program->argv[0], strerrordesc_np(rc));
+}
+
+/* It was told to end: how it did is no matter. */
+static enum trq_end end_of_stopped(const struct tq_watch *watch, const struct tq_told *told,
+                                   struct trq_str last)
+{
+    char more[64 + TQ_CAPTURE_LINE_MAX];
+    snprintf(more, sizeof more, "%s%s%.*s", told->killed ? ", and SIGTERM did not end it" : "",
+             last.size ? ": " : "", (int)last.size, last.data);
+    return tq_watch_fail(watch, told->stop, more);
 }
 
 static enum trq_end end_of(struct trq_job *job, int status, struct tq_capture *capture)
@@ -323,13 +253,17 @@ static int start(struct tq_child *child, const struct program *program)
 
 static enum trq_end run_program(struct trq_job *job, const struct program *program)
 {
+    const struct tq_watch watch = tq_watch_start(job);
     struct tq_capture *capture = tq_capture_begin(trq_job_self(job));
     struct tq_child child;
     const int rc = start(&child, program);
     if (rc)
         return fail_start(job, program, rc);
-    talk(&child, program->input, capture);
-    return end_of(job, tq_child_end(&child), capture);
+    const struct tq_told told = tq_talk(&child, program->input, &watch, capture);
+    const int status = tq_child_end(&child);
+    if (told.stop)
+        return end_of_stopped(&watch, &told, tq_capture_last_error(capture));
+    return end_of(job, status, capture);
 }
 
 static enum trq_end exec_perform(struct trq_job *job)

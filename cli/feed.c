@@ -23,14 +23,36 @@ struct record {
 
 /* ---- a job has ended -------------------------------------------------------------------------------- */
 
+/* What was not wished for. A job that ended while it waited after a failure has the error of that. */
+static bool is_bad(const struct trq_event *event, const struct trq_error *error)
+{
+    return event->outcome == TRQ_WAS_DEAD || event->outcome == TRQ_WAS_DISCARDED ||
+           event->outcome == TRQ_WAS_EXPIRED || (event->outcome == TRQ_WAS_DROPPED && error);
+}
+
+static void tell(const char *name, uint64_t line, const struct trq_event *event,
+                 const struct trq_error *error)
+{
+    char what[64];
+    if (event->outcome == TRQ_WAS_DEAD && event->attempts > 1)
+        snprintf(what, sizeof what, "died at attempt %u", (unsigned)event->attempts);
+    else if (event->outcome == TRQ_WAS_DEAD)
+        snprintf(what, sizeof what, "died");
+    else if (event->outcome == TRQ_WAS_EXPIRED)
+        snprintf(what, sizeof what, "expired: it had not begun in time");
+    else
+        snprintf(what, sizeof what, "was %s", trq_outcome_name(event->outcome));
+    tq_say("%s:%llu: %s %s%s%s", name, (unsigned long long)line, event->worker, what,
+           error ? ": " : "", error ? error->text : "");
+}
+
 static void on_end(void *host, const struct trq_event *event, const struct trq_error *error)
 {
     (void)host;
     struct record *record = event->tag;
     struct tq_feed *feed = record->feed;
-    if (error)
-        tq_say("%s:%llu: %s %s: %s", feed->name, (unsigned long long)record->line, event->worker,
-               event->outcome == TRQ_WAS_DEAD ? "died" : "was discarded", error->text);
+    if (is_bad(event, error))
+        tell(feed->name, record->line, event, error);
     if (feed->output)
         tq_outcome_ended(feed->output, record->line, event, error);
     free(record);
@@ -47,6 +69,15 @@ static void reject(struct tq_feed *feed, const char *why)
 static bool is_given(const struct trq_lock *lock)
 {
     return lock->size != 0;
+}
+
+/* A run must end: nothing is tried again unless the line says so. Our own workers say that in their declaration, which
+ * costs a job nothing. */
+static const struct trq_retry *retry_of(const struct tq_jobline *jobline)
+{
+    if (jobline->limits.retry.size)
+        return &jobline->limits.retry;
+    return tq_workers_is_ours(jobline->worker) ? NULL : &trq_no_retry;
 }
 
 /* Waits for room as long as there may be some: a full engine that is idle holds only jobs of queues that are not
@@ -67,6 +98,9 @@ static int enqueue(struct tq_feed *feed, const struct tq_jobline *jobline,
         .queue_lock = is_given(&locks->queue) ? &locks->queue : NULL,
         .worker_lock = is_given(&locks->worker) ? &locks->worker : NULL,
         .on_conflict = locks->on_conflict,
+        .expires_in = jobline->limits.expires_in,
+        .timeout = jobline->limits.timeout,
+        .retry = retry_of(jobline),
         .on_end = on_end,
         .tag = record,
         .wait_for_room = trq_ms(WAIT_FOR_ROOM_MS),

@@ -19,10 +19,13 @@ static const char head[] =
     "{\"worker\":\"Exec\",\"inputs\":{\"argv\":[\"sha256sum\",\"/etc/"
     "hosts\"]},\"queue\":\"default\"}\n"
     "\n"
-    "A line may also say when its job is due, \"at\" a time or \"in\" some seconds, and which jobs "
-    "must\n"
-    "not wait twice or run at once: \"queue_lock\", \"worker_lock\", \"lock_namespace\", "
-    "\"on_conflict\".\n"
+    "A line may also say when its job is due, \"at\" a time or \"in\" some seconds; which jobs "
+    "must not\n"
+    "wait twice or run at once: \"queue_lock\", \"worker_lock\", \"lock_namespace\", "
+    "\"on_conflict\";\n"
+    "how often it is tried again if it fails, \"retries\", after \"backoff\" seconds; and how "
+    "many\n"
+    "seconds it has to begin, \"expires_in\", and to run, \"timeout\".\n"
     "\n"
     "Workers:\n"
     "  Exec   runs a program: argv; optional cwd, env (an object), stdin (text)\n"
@@ -38,7 +41,8 @@ static const char cron[] =
 
 static const char tail[] =
     "\n"
-    "Exit status: 0 all jobs ended well; 1 a job died or a line was rejected; 2 wrong usage;\n"
+    "Exit status: 0 all jobs ended well; 1 a job died or expired or a line was rejected; 2 wrong "
+    "usage;\n"
     "130 or 143 stopped by SIGINT or SIGTERM: the first lets running jobs finish, a second ends "
     "at\n"
     "once. More in tresque(1).\n";

@@ -16,6 +16,10 @@ static const struct tq_field fields[] = {
     {"worker_lock", TQ_A(JSON_ARRAY) | TQ_A(JSON_STRING), "a list or \"all\"", false},
     {"lock_namespace", TQ_A(JSON_STRING), "a string", false},
     {"on_conflict", TQ_A(JSON_STRING), "a string", false},
+    {"retries", TQ_A(JSON_INTEGER), "an integer", false},
+    {"backoff", TQ_A_NUMBER, "a number", false},
+    {"expires_in", TQ_A_NUMBER, "a number", false},
+    {"timeout", TQ_A_NUMBER, "a number", false},
 };
 
 bool tq_jobline_blank(struct trq_str line)
@@ -62,6 +66,7 @@ bool tq_jobline_parse(struct trq_str line, struct tq_jobline *out, char *why)
     jobline.queue = json_string_value(json_object_get(jobline.root, "queue"));
     jobline.inputs = json_object_get(jobline.root, "inputs");
     if (!take_inputs(&jobline, why) || !tq_due_parse(jobline.root, &jobline.due, why) ||
+        !tq_limits_parse(jobline.root, &jobline.limits, why) ||
         !tq_locks_parse(jobline.root, &jobline.locks, why))
         goto drop;
     *out = jobline;

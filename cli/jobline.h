@@ -2,7 +2,8 @@
  *
  *     {"worker":"Exec","inputs":{"argv":["sha256sum","/etc/hosts"]},"queue":"default"}
  *     {"worker":"Exec","inputs":{"argv":["sync-mail","bob"],"user":"bob"},"in":5,
- *      "queue_lock":["user"],"on_conflict":"debounce","worker_lock":["user"]}
+ *      "queue_lock":["user"],"on_conflict":"debounce","worker_lock":["user"],
+ *      "retries":3,"backoff":10,"expires_in":3600,"timeout":60}
  */
 #ifndef TQ_CLI_JOBLINE_H
 #define TQ_CLI_JOBLINE_H
@@ -10,6 +11,7 @@
 #include <jansson.h>
 
 #include "cli/due.h"
+#include "cli/joblimits.h"
 #include "cli/locks.h"
 
 struct tq_jobline {
@@ -19,6 +21,7 @@ struct tq_jobline {
     const json_t *inputs;
     char *inputs_text; /* as a JSON object; terminated */
     struct tq_due due;
+    struct tq_limits limits;
     struct tq_locks locks;
 };
 

@@ -39,6 +39,14 @@ static int print_bar(char *text, size_t size, uint64_t ended, uint64_t total)
                     (unsigned long long)total);
 }
 
+/* If there are any. Returns where the text, of TEXT_MAX bytes, ends then. */
+static int add_count(char *text, int n, uint64_t count, const char *what)
+{
+    if (count > 0)
+        n += snprintf(text + n, TEXT_MAX - (size_t)n, "  %llu %s", (unsigned long long)count, what);
+    return n < TEXT_MAX ? n : TEXT_MAX - 1;
+}
+
 /* While the input goes on nobody knows the total: only counts and a rate. */
 static void draw(struct tq_progress *progress)
 {
@@ -58,12 +66,10 @@ static void draw(struct tq_progress *progress)
                      (unsigned long long)stats.enqueued);
     n += snprintf(text + n, sizeof text - (size_t)n, "  %.0f/s",
                   seconds > 0 ? (double)ended / seconds : 0.0);
-    if (now.scheduled > 0)
-        n += snprintf(text + n, sizeof text - (size_t)n, "  %llu scheduled",
-                      (unsigned long long)now.scheduled);
-    const uint64_t dead = stats.dead + stats.discarded;
-    if (dead > 0)
-        snprintf(text + n, sizeof text - (size_t)n, "  %llu dead", (unsigned long long)dead);
+    n = add_count(text, n, now.scheduled, "scheduled");
+    n = add_count(text, n, stats.retried, "retried");
+    n = add_count(text, n, stats.expired, "expired");
+    add_count(text, n, stats.dead + stats.discarded, "dead");
     text[text_max()] = '\0';
     tq_say_bar(text);
 }

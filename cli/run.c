@@ -154,7 +154,8 @@ static void tell_left(uint64_t left, bool unread)
 static bool all_well(const struct tq_tally *tally)
 {
     const struct trq_worker_stats *stats = &tally->stats;
-    return tally->rejected == 0 && stats->dead == 0 && stats->discarded == 0 && stats->dropped == 0;
+    return tally->rejected == 0 && stats->dead == 0 && stats->discarded == 0 &&
+           stats->expired == 0 && stats->dropped == 0;
 }
 
 /* The engine works: read, wait, stop, tell. */

@@ -43,7 +43,7 @@ static void print_spans(const char *name, const struct trq_summary *summary)
 uint64_t tq_ended(const struct trq_worker_stats *stats)
 {
     return stats->done + stats->skipped + stats->discarded + stats->dead + stats->cancelled +
-           stats->replaced + stats->merged;
+           stats->replaced + stats->merged + stats->expired;
 }
 
 /* The engine counts every call that met a twin; here each has one word, as in --output. */
@@ -70,6 +70,8 @@ static void print_text(const struct tq_tally *tally)
     print_count("skipped", stats->skipped, false);
     print_count("discarded", stats->discarded, false);
     print_count("dead", stats->dead, false);
+    print_count("expired", stats->expired, false);
+    print_count("retried", stats->retried, false);
     print_count("cancelled", stats->cancelled, false);
     print_count("replaced", stats->replaced, false);
     print_count("merged", stats->merged, false);
@@ -99,7 +101,7 @@ static void print_json_spans(const char *name, const struct trq_summary *summary
            (double)summary->p999.ns / 1e3, (double)summary->max.ns / 1e3, after);
 }
 
-/* The keys are fixed; what no job can do yet is 0. */
+/* The keys are fixed. */
 static void print_json(const struct tq_tally *tally)
 {
     const struct trq_worker_stats *stats = &tally->stats;
@@ -110,9 +112,10 @@ static void print_json(const struct tq_tally *tally)
     print_json_count("done", stats->done);
     print_json_count("skipped", stats->skipped);
     print_json_count("failed", stats->failed);
+    print_json_count("retried", stats->retried);
     print_json_count("dead", stats->dead);
     print_json_count("discarded", stats->discarded);
-    print_json_count("expired", 0);
+    print_json_count("expired", stats->expired);
     print_json_count("cancelled", stats->cancelled);
     print_json_count("replaced", stats->replaced);
     print_json_count("merged", stats->merged);

@@ -15,6 +15,14 @@ static const struct trq_worker *const our_workers[] = {&tq_exec_worker, &tq_slee
 static const struct trq_app our_app = {
     .size = sizeof(struct trq_app), .name = OUR_APP, .workers = our_workers};
 
+bool tq_workers_is_ours(const char *worker)
+{
+    for (size_t i = 0; our_workers[i]; i++)
+        if (strcmp(worker, our_workers[i]->name) == 0)
+            return true;
+    return false;
+}
+
 const char *tq_workers_fault(const char *worker, const json_t *inputs)
 {
     return strcmp(worker, tq_exec_worker.name) == 0 ? tq_exec_fault(inputs) : NULL;

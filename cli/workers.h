@@ -30,6 +30,8 @@ bool tq_workers_register(struct tq_workers *out, struct trq_engine *engine,
                          const struct tq_options *options) TRQ_MUST_USE;
 void tq_workers_fini(struct tq_workers *workers);
 
+/* Is it one of the three above? */
+bool tq_workers_is_ours(const char *worker);
 /* What is wrong with the inputs of a built-in worker beyond what its declaration says; else NULL. */
 const char *tq_workers_fault(const char *worker, const json_t *inputs);
 

@@ -25,8 +25,8 @@ ok 'standard input is called -' says '^-:1: not JSON'
 "$TRESQUE" run --summary none - <"$dir/bad.jsonl" 2>"$dir/err"
 ok 'and may be named -' says '^-:4: '
 
-refuses 'an unknown key is named' '"retries"' '{"worker":"Noop","retries":3}'
-ok 'with the keys that there are' says 'a job has worker, inputs, .*, on_conflict$'
+refuses 'an unknown key is named' '"priority"' '{"worker":"Noop","priority":3}'
+ok 'with the keys that there are' says 'a job has worker, inputs, .*, on_conflict, .*, timeout$'
 refuses 'a worker is required' '"worker" is missing' '{"inputs":{}}'
 refuses 'the worker must be a string' '"worker" must be a string, not an integer' '{"worker":7}'
 refuses 'inputs must be an object' '"inputs" must be an object, not a list' \

@@ -21,7 +21,7 @@ key='"[a-z_]+":[0-9.]+'
 spans="\\{\"p50\":$number,\"p99\":$number,\"p999\":$number,\"max\":$number\\}"
 ok '--summary json prints one line' test "$(wc -l <"$dir/out")" -eq 1
 ok 'an object of counts and times' prints "^\\{($key,)+\"wait_us\":$spans,\"run_us\":$spans\\}\$"
-printf '%s ' enqueued duplicate debounced 'done' skipped failed dead discarded expired cancelled \
+printf '%s ' enqueued duplicate debounced 'done' skipped failed retried dead discarded expired cancelled \
     replaced merged dropped rejected elapsed_s jobs_per_s wait_us run_us >"$dir/keys.expected"
 grep -o '"[a-z_]*":[0-9{]' "$dir/out" | sed 's/"\([a-z_]*\)".*/\1/' | grep -v '^max$' | tr '\n' ' ' >"$dir/keys"
 ok 'with these keys' same "$dir/keys.expected" "$dir/keys"

@@ -1,8 +1,11 @@
 /* Workers that the tests of --load bring. */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <tresque.h>
+#include <tresque/json.h>
 
 /* Not in a header of tresque: the program looks for it by name. */
 int trq_plugin_init(struct trq_engine *engine);
@@ -45,6 +48,13 @@ static const struct trq_worker give_up_worker = {.size = sizeof give_up_worker,
                                                  .retry = &trq_no_retry,
                                                  .perform = give_up_perform};
 
+static enum trq_end fail_perform(struct trq_job *job)
+{
+    return trq_fail(job, "no luck");
+}
+static const struct trq_worker fail_worker = {TRQ_WORKER_PLAIN("Account::FailWorker"),
+                                              .perform = fail_perform};
+
 /* A job made by a job, with a tag of its own: the program's business with tags must not meet it. */
 static enum trq_end parent_perform(struct trq_job *job)
 {
@@ -73,6 +83,29 @@ static enum trq_end planner_perform(struct trq_job *job)
 static const struct trq_worker planner_worker = {
     TRQ_WORKER_PLAIN("Account::PlannerWorker"), .retry = &trq_no_retry, .perform = planner_perform};
 
+/* Enqueues a job, and cancels it once it runs. */
+#define ABANDON_INPUTS(F, W)                                                                       \
+    F(W, str, worker, TRQ_REQUIRED, NULL)                                                          \
+    F(W, json, json, TRQ_REQUIRED, NULL)
+TRQ_INPUTS(abandon, ABANDON_INPUTS);
+static enum trq_end abandon_perform(struct trq_job *job)
+{
+    struct trq_engine *engine = trq_job_engine(job);
+    const struct abandon_in *in = abandon_get(job);
+    const struct timespec pause = {.tv_nsec = 1000 * 1000};
+    struct trq_job_id id;
+    char worker[64];
+    snprintf(worker, sizeof worker, "%.*s", TRQ_STR_ARG(in->worker));
+    if (trq_enqueue_json(engine, worker, in->json, NULL, &id) < 0)
+        return trq_fail(job, "cannot enqueue");
+    struct trq_why now = {.size = sizeof now};
+    while (trq_explain(engine, id, &now) == TRQ_OK && now.state != TRQ_IS_RUNNING)
+        nanosleep(&pause, NULL);
+    return trq_cancel(engine, id) == TRQ_ASKED ? TRQ_DONE : trq_fail(job, "it does not run");
+}
+static const struct trq_worker abandon_worker = {TRQ_WORKER(abandon, "Account::AbandonWorker"),
+                                                 .perform = abandon_perform};
+
 /* Waits between its runs, with a thread for nobody: n of them. */
 #define AGAIN_INPUTS(F, W) F(W, i64, n, TRQ_OPTIONAL, 5)
 TRQ_INPUTS(again, AGAIN_INPUTS);
@@ -96,8 +129,8 @@ static const struct trq_worker alone_worker = {TRQ_WORKER(echo, "AloneWorker"),
 
 static const struct trq_queue queues[] = {{"default", 100, 0}, {"refresh", -5000, 0}, {NULL, 0, 0}};
 static const struct trq_worker *const workers[] = {
-    &echo_worker,    &never_worker, &give_up_worker, &parent_worker,
-    &planner_worker, &again_worker, &once_worker,    NULL};
+    &echo_worker,  &never_worker, &give_up_worker, &parent_worker,  &planner_worker,
+    &again_worker, &once_worker,  &fail_worker,    &abandon_worker, NULL};
 static const struct trq_worker *const alone[] = {&alone_worker, NULL};
 static const struct trq_app account = {
     .size = sizeof account, .name = "account", .queues = queues, .workers = workers};

@@ -56,6 +56,19 @@ for signal in INT:130 TERM:143; do
     ok 'and ends the programs of its jobs' wait_for unread
 done
 
+# It fails by itself, not because of the stop.
+{
+    printf '{"worker":"Exec","inputs":{"argv":["sh","-c",": >%s; cat %s; echo no luck >&2; exit 3"]},"timeout":1000000}\n' \
+        "$dir/begun" "$dir/gate"
+} >"$dir/fails"
+start "$dir/fails"
+kill -s TERM "$job"
+wait_for says 'finishing what runs'
+: >"$dir/gate"
+end
+ok 'a job that fails after a signal has died' ended '"outcome":"dead","attempts":1,"error":"exit status 3: no luck"'
+ok 'and that is told' says ':1: Exec died: exit status 3: no luck$'
+
 # An input that never ends.
 mkfifo "$dir/in"
 rm -f "$dir/begun"
