@@ -38,3 +38,8 @@ int64_t tq_clock_wall(const struct tq_clock *clock)
 {
     return clock->wall ? clock->wall(clock->context) : system_clock(CLOCK_REALTIME);
 }
+
+int64_t tq_clock_wall_coarse(const struct tq_clock *clock)
+{
+    return clock->wall ? clock->wall(clock->context) : system_clock(CLOCK_REALTIME_COARSE);
+}

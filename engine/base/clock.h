@@ -24,6 +24,7 @@ int64_t tq_clock_coarse(
 /* What a span from now is measured by: it goes on while the machine is suspended. With hooks it is mono. */
 int64_t tq_clock_boot(const struct tq_clock *clock);
 int64_t tq_clock_wall(const struct tq_clock *clock);
+int64_t tq_clock_wall_coarse(const struct tq_clock *clock);
 
 /* now + span without overflow; a negative span counts as 0. */
 static inline int64_t tq_deadline(int64_t now, int64_t span)

@@ -1,6 +1,7 @@
 #include "engine/base/error.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include <tresque/version.h>
 
@@ -10,6 +11,14 @@ void tq_error_setv(struct trq_error *error, int code, const char *format, va_lis
         return;
     error->code = code;
     vsnprintf(error->text, sizeof error->text, format, args);
+}
+
+void tq_error_text(struct trq_error *error, int code, const char *text)
+{
+    size_t size = strnlen(text, sizeof error->text - 1);
+    error->code = code;
+    memcpy(error->text, text, size);
+    error->text[size] = '\0';
 }
 
 void tq_error_set(struct trq_error *error, int code, const char *format, ...)

@@ -10,6 +10,8 @@
 void tq_error_set(struct trq_error *error, int code, const char *format, ...) TRQ_PRINTF(3, 4);
 void tq_error_setv(struct trq_error *error, int code, const char *format, va_list args)
     TRQ_PRINTF(3, 0);
+/* A text as it is, and cut. */
+void tq_error_text(struct trq_error *error, int code, const char *text);
 
 static inline int tq_error_code_(int code)
 {

@@ -13,7 +13,9 @@ static void TRQ_PRINTF(2, 0) say(struct trq_job *run, const char *format, va_lis
 {
     if (!run)
         return;
-    if (format)
+    if (format && !strchr(format, '%'))
+        tq_error_text(&run->error, 0, format);
+    else if (format)
         tq_error_setv(&run->error, 0, format, args);
     else
         tq_error_set(&run->error, 0, "no reason was given");

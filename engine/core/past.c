@@ -1,6 +1,6 @@
 #include "engine/core/past.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "engine/core/engine.h"
 
@@ -8,7 +8,7 @@ void tq_past_keep(struct trq_engine *engine, const struct trq_event *event,
                   const struct trq_error *error)
 {
     struct tq_past *past = &engine->past;
-    int64_t now = tq_clock_wall(&engine->clock);
+    int64_t now = tq_clock_wall_coarse(&engine->clock);
     tq_mutex_lock(&past->mutex);
     if (!past->ring) /* without memory nothing is kept, and nothing is lost but an answer to a question */
         past->ring = tq_alloc_raw(&engine->memory, TQ_PAST_MAX * sizeof *past->ring, 16);
@@ -20,7 +20,9 @@ void tq_past_keep(struct trq_engine *engine, const struct trq_event *event,
         end->worker = event->worker;
         end->queue = event->queue;
         end->outcome = event->outcome;
-        snprintf(end->text, sizeof end->text, "%.*s", TQ_PAST_TEXT - 1, error ? error->text : "");
+        size_t size = error ? strnlen(error->text, TQ_PAST_TEXT - 1) : 0;
+        memcpy(end->text, error ? error->text : "", size);
+        end->text[size] = '\0';
     }
     tq_mutex_unlock(&past->mutex);
 }

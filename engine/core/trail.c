@@ -139,7 +139,7 @@ void tq_trail_fail(struct trq_engine *engine, struct tq_local *local, uint32_t i
                    uint32_t attempt, const char *text)
 {
     struct tq_trail *trail = ensure(engine, local, index);
-    int64_t wall = tq_clock_wall(&engine->clock);
+    int64_t wall = tq_clock_wall_coarse(&engine->clock);
     uint32_t at, rest;
     if (!trail || tq_slab_alloc(&engine->slips, &local->slips, &at) != TQ_SLAB_OK)
         return;
