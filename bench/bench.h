@@ -33,6 +33,7 @@ extern const struct bench bench_footprint;
 extern const struct bench bench_timers;
 extern const struct bench bench_locks;
 extern const struct bench bench_retries;
+extern const struct bench bench_recurring;
 
 /* Is it asked for? `BENCH`, `SCENARIO` and `BENCH/SCENARIO` name it; nothing named is all. */
 bool bench_wants(const struct options *options, const char *bench, const char *scenario);

@@ -22,6 +22,7 @@ static const struct {
     {"timers_pending", child_timers_pending},
     {"timers_ready", child_timers_ready},
     {"locks_waiting", child_locks_waiting},
+    {"recurring", child_recurring},
 };
 
 /* ---- the child --------------------------------------------------------------------------------------- */

@@ -42,5 +42,6 @@ void child_waiting(const struct child_task *task);        /* footprint.c */
 void child_timers_pending(const struct child_task *task); /* timers.c */
 void child_timers_ready(const struct child_task *task);   /* timers.c */
 void child_locks_waiting(const struct child_task *task);  /* locks.c */
+void child_recurring(const struct child_task *task);      /* recurring.c */
 
 #endif

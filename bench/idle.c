@@ -1,16 +1,6 @@
-/* What an engine with nothing to do does.
- *
- * A thread that sleeps in the kernel makes no system call until it has been woken. So the kernel's own account
- * is enough: if the time on a processor (/proc/self/task/T/schedstat, in ns) and the context switches of all
- * of the engine's threads are what they were 10 s ago, none of them has made a system call. The thread that
- * looks is left out. The engine has had work before, since that is when something might tick on.
- */
-#include <dirent.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
+/* What an engine with nothing to do does: see activity.h. It has had work before, since that is when something might tick
+ * on. */
+#include "bench/activity.h"
 #include "bench/bench.h"
 #include "bench/child.h"
 #include "bench/measure.h"
@@ -22,56 +12,6 @@
 enum { THREADS = 4, SETTLE_MS = 100 };
 
 static const char *const names[] = {"switches", "cpu", NULL};
-
-struct activity {
-    int threads;
-    double switches;
-    double cpu_ns;
-};
-
-static void add_switches(const char *task, struct activity *a)
-{
-    char path[300], line[128];
-    snprintf(path, sizeof path, "/proc/self/task/%s/status", task);
-    FILE *f = fopen(path, "r");
-    if (!f)
-        return;
-    while (fgets(line, sizeof line, f)) {
-        const char *count = strstr(line, "_ctxt_switches:");
-        if (count)
-            a->switches += strtod(count + strlen("_ctxt_switches:"), NULL);
-    }
-    fclose(f);
-}
-
-static void add_cpu(const char *task, struct activity *a)
-{
-    char path[300];
-    double ns = 0;
-    snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", task);
-    FILE *f = fopen(path, "r");
-    if (f && fscanf(f, "%lf", &ns) == 1)
-        a->cpu_ns += ns;
-    if (f)
-        fclose(f);
-}
-
-static struct activity activity_of_others(void)
-{
-    struct activity a = {0};
-    DIR *tasks = opendir("/proc/self/task");
-    if (!tasks)
-        bench_die("idle: cannot read /proc/self/task");
-    for (struct dirent *e; (e = readdir(tasks));) {
-        if (e->d_name[0] == '.' || atoi(e->d_name) == getpid())
-            continue;
-        a.threads++;
-        add_switches(e->d_name, &a);
-        add_cpu(e->d_name, &a);
-    }
-    closedir(tasks);
-    return a;
-}
 
 void child_idle(const struct child_task *task)
 {

@@ -11,8 +11,8 @@
 #include "bench/report.h"
 
 static const struct bench *const benches[] = {
-    &bench_e2e,    &bench_enqueue, &bench_alloc,   &bench_idle, &bench_footprint,
-    &bench_timers, &bench_locks,   &bench_retries, NULL,
+    &bench_e2e,    &bench_enqueue, &bench_alloc,   &bench_idle,      &bench_footprint,
+    &bench_timers, &bench_locks,   &bench_retries, &bench_recurring, NULL,
 };
 
 static const char usage[] =
