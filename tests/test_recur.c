@@ -340,6 +340,30 @@ Test(recur, no_overlap_waits_for_the_end_of_the_one_before, .init = open_engine,
     advance(24 * S);
 }
 
+static int ends_of[2];
+static void count_end(void *host, const struct trq_event *event, const struct trq_error *why)
+{
+    (void)host;
+    (void)why;
+    ends_of[*(const int *)event->tag] += event->outcome == TRQ_WAS_DONE;
+}
+
+Test(recur, the_end_of_each_of_its_jobs_is_told, .init = open_engine, .fini = close_engine)
+{
+    static int first = 0, second = 1;
+    RECUR("x", .every = trq_seconds(10), .on_end = count_end, .tag = &first);
+    advance(25 * S);
+    cr_assert_eq(ends_of[0], 2);
+    RECUR("x", .every = trq_seconds(10), .on_end = count_end, .tag = &second);
+    advance(10 * S);
+    cr_assert_eq(ends_of[0], 2);
+    cr_assert_eq(ends_of[1], 1, "from the change on");
+    RECUR("x", .every = trq_seconds(10));
+    advance(10 * S);
+    cr_assert_eq(ends_of[1], 1, "to nobody");
+    cr_assert_eq(look("x").fired, 4);
+}
+
 Test(recur, with_a_queue_lock_one_waits_and_the_firing_counts, .init = open_engine,
      .fini = close_engine)
 {

@@ -194,6 +194,8 @@ static enum result make_job(struct trq_engine *e, struct firing *f, int *out_cod
         spec->kv[spec->count - 1].value.u.i = tq_floor_div(f->at.ns, SECOND);
     struct trq_opts opts = trq_opts_init();
     opts.queue = spec->queue;
+    opts.on_end = spec->on_end;
+    opts.tag = spec->tag;
     opts.wake_later = true; /* the round wakes, once */
     opts.error = error;
     *out_code = trq_enqueue(e, spec->class->declared, (struct trq_dict){spec->kv, spec->count},

@@ -214,6 +214,8 @@ static struct tq_recurspec *copy(const struct tq_memory *memory, const struct tr
     if (g->queue)
         spec->queue = put(&at, g->queue, strlen(g->queue) + 1);
     copy_inputs(spec, g, &at);
+    spec->on_end = g->on_end;
+    spec->tag = g->tag;
     spec->no_overlap = g->no_overlap;
     spec->catch_up = g->catch_up;
     spec->catch_up_max = g->catch_up_max ? g->catch_up_max : CATCH_UP_DEFAULT;

@@ -38,7 +38,9 @@ struct tq_recurspec {
     struct tq_class *class;
     const char *name, *queue; /* queue may be NULL */
     struct trq_kv *kv;
-    size_t count;  /* of kv */
+    size_t count; /* of kv */
+    void (*on_end)(void *host, const struct trq_event *event, const struct trq_error *error);
+    void *tag;
     bool has_time; /* the last kv is the time of the firing */
     bool no_overlap;
     enum trq_catch_up catch_up;

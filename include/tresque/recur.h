@@ -2,6 +2,7 @@
 #ifndef TRESQUE_RECUR_H
 #define TRESQUE_RECUR_H
 
+#include <tresque/channel.h>
 #include <tresque/cron.h>
 #include <tresque/value.h>
 #include <tresque/worker.h>
@@ -43,6 +44,10 @@ struct trq_recurring {
     const char *
         time_input; /* this input gets the time that the firing is for, jitter aside, in seconds since
                                      1970; NULL: none */
+    /* As in trq_opts: told the end of each of its jobs, on the thread that ended it. `tag` must stay until the last of them has
+     * ended, also when the entry is changed or removed. */
+    void (*on_end)(void *host, const struct trq_event *event, const struct trq_error *error);
+    void *tag;
     bool no_overlap; /* no job is made while the one before has not ended: counted as skipped */
     enum trq_catch_up catch_up;
 };
