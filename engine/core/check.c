@@ -5,6 +5,7 @@
 #include "engine/core/engine.h"
 #include "engine/core/queuelock.h"
 #include "engine/core/schedule.h"
+#include "engine/core/trail.h"
 #include "engine/core/view.h"
 #include "engine/core/workerlock.h"
 
@@ -26,8 +27,10 @@ static void check_side(struct trq_engine *e, uint32_t index, uint64_t word, stru
         return;
     }
     const struct tq_side *side = tq_side_at(e, at);
-    bool trail = tq_load(&side->trail, relaxed) != 0;
-    if ((word & (TQ_EXPIRES | TQ_LIMITED) && !trail) || (!locked && !trail))
+    uint32_t trail = tq_load(&side->trail, relaxed);
+    bool limits = trail && !(trail & TQ_TRAIL_SLIPS);
+    if ((word & (TQ_EXPIRES | TQ_LIMITED) && !limits) ||
+        (!locked && !trail && !tq_job_at(e, index)->failures))
         c->wrong = "a job has limits and no trail, or a side without need";
     enum tq_tie tie = (enum tq_tie)tq_load(&side->tie, relaxed);
     if (side->job != index)

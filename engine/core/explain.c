@@ -112,8 +112,7 @@ static bool explain_scheduled(const struct look *l, struct trq_why *why)
         name_it(l, why);
         why->due.ns = tq_schedule_wall_due(l->engine, l->job, tq_load(&l->job->word, relaxed));
         count_failures(l, why);
-        snprintf(error, sizeof error, "%s",
-                 tq_trail_last(l->engine, tq_trail_of(l->engine, l->job)));
+        snprintf(error, sizeof error, "%s", tq_trail_last(l->engine, l->job));
     }
     tq_stripe_unlock(l->engine, l->index);
     why->state = TRQ_IS_SCHEDULED;

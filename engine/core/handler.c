@@ -201,7 +201,7 @@ struct trq_span trq_job_time_left(const struct trq_job *run)
 /* Nobody changes the list while the job runs, but for this thread. */
 const char *trq_job_last_error(const struct trq_job *run)
 {
-    return tq_trail_last(run->engine, tq_trail_of(run->engine, run->job));
+    return tq_trail_last(run->engine, run->job);
 }
 
 int trq_job_set_result(struct trq_job *run, const void *data, size_t size)

@@ -144,7 +144,7 @@ void tq_ended_finish(struct trq_engine *engine, struct tq_local *local, struct t
     if (ended->reason == TQ_ENDED_DROPPED)
         tq_add(&engine->dropped, 1, release);
     struct trq_error error;
-    const char *failed = tq_trail_last(engine, tq_trail_of(engine, husk));
+    const char *failed = tq_trail_last(engine, husk);
     bool has_failed = *failed != '\0';
     if (has_failed) { /* before its trail goes */
         tq_error_set(&error, 0, "%s", failed);

@@ -50,9 +50,8 @@ uint32_t tq_side_release(struct trq_engine *engine, struct tq_local *local, uint
     struct tq_side *side = tq_side_at(engine, at);
     uint32_t note = tq_load(&side->note, relaxed);
     assert(tq_load(&side->tie, relaxed) == TQ_UNTIED);
-    uint32_t trail = tq_load(&side->trail, relaxed);
-    if (TQ_UNLIKELY(trail))
-        tq_trail_give(engine, local, trail, side->job);
+    if (TQ_UNLIKELY(tq_load(&side->trail, relaxed)))
+        tq_trail_give(engine, local, side);
     if (side->link != TQ_NONE)
         tq_fifo_link_free(&engine->links, &local->segments, side->link);
     if (side->worker_record != TQ_NONE)

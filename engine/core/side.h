@@ -36,7 +36,7 @@ struct tq_side {
     TQ_ON_LINE tq_a32 note; /* as tq_job.cold without a side */
     uint32_t job;           /* its slot */
     uint32_t queue; /* its queue's number; here too, since a side outlives its job a little */
-    tq_a32 trail;   /* index + 1; 0: none (trail.h) */
+    tq_a32 trail;   /* 0: none; else what hangs there: trail.h */
     tq_a64 queue_key
         [2]; /* a digest; atomic since whoever looks for the job by id reads it, and then checks */
     tq_a64 worker_key

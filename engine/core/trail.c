@@ -17,13 +17,19 @@ static struct tq_trail *trail_at(const struct trq_engine *e, uint32_t plus_one)
     return tq_slab_at(&e->trails, plus_one - 1);
 }
 
+static struct tq_side *side_of(const struct trq_engine *e, const struct tq_job *job)
+{
+    uint32_t at = tq_cold_side(tq_load(&job->cold, acquire));
+    return at == UINT32_MAX ? NULL : tq_side_at(e, at);
+}
+
 /* ---- trails --------------------------------------------------------------------------------------------------- */
 
 struct tq_trail *tq_trail_of(const struct trq_engine *engine, const struct tq_job *job)
 {
-    uint32_t side = tq_cold_side(tq_load(&job->cold, acquire));
-    uint32_t trail = side == UINT32_MAX ? 0 : tq_load(&tq_side_at(engine, side)->trail, acquire);
-    return trail ? trail_at(engine, trail) : NULL;
+    const struct tq_side *side = side_of(engine, job);
+    uint32_t trail = side ? tq_load(&side->trail, acquire) : 0;
+    return trail && !(trail & TQ_TRAIL_SLIPS) ? trail_at(engine, trail) : NULL;
 }
 
 struct tq_trail *tq_trail_take(struct trq_engine *engine, struct tq_local *local,
@@ -43,44 +49,49 @@ struct tq_trail *tq_trail_take(struct trq_engine *engine, struct tq_local *local
     return trail;
 }
 
-void tq_trail_give(struct trq_engine *engine, struct tq_local *local, uint32_t plus_one,
-                   uint32_t job)
+/* The list, under the stripe, or by who owns the job. */
+static uint32_t slips_of(const struct trq_engine *e, const struct tq_side *side)
 {
-    struct tq_trail *trail = trail_at(engine, plus_one);
-    if (trail
-            ->slips) { /* who reads them by the job's id has done so then, or finds another generation */
-        tq_stripe_lock(engine, job);
-        uint32_t slips = trail->slips;
-        trail->slips = 0;
-        tq_stripe_unlock(engine, job);
-        tq_slips_give(engine, local, slips);
-    }
-    tq_slab_free(&engine->trails, &local->trails, plus_one - 1);
+    uint32_t trail = side ? tq_load(&side->trail, acquire) : 0;
+    return trail & TQ_TRAIL_SLIPS ? trail & ~TQ_TRAIL_SLIPS : trail ? trail_at(e, trail)->slips : 0;
 }
 
-/* The job's trail, which it gets if it has none, and a side for it. NULL: out of memory. */
-static struct tq_trail *ensure(struct trq_engine *e, struct tq_local *local, uint32_t index)
+static void set_slips(struct trq_engine *e, struct tq_side *side, uint32_t slips)
+{
+    uint32_t trail = tq_load(&side->trail, relaxed);
+    if (trail && !(trail & TQ_TRAIL_SLIPS))
+        trail_at(e, trail)->slips = slips;
+    else
+        tq_store(&side->trail, slips ? slips | TQ_TRAIL_SLIPS : 0,
+                 release); /* rel: pairs slips_of */
+}
+
+void tq_trail_give(struct trq_engine *engine, struct tq_local *local, struct tq_side *side)
+{
+    uint32_t slips = slips_of(engine, side);
+    if (slips) { /* who reads them by the job's id has done so then, or finds another generation */
+        tq_stripe_lock(engine, side->job);
+        set_slips(engine, side, 0);
+        tq_stripe_unlock(engine, side->job);
+        tq_slips_give(engine, local, slips);
+    }
+    uint32_t trail = tq_load(&side->trail, relaxed);
+    if (trail)
+        tq_slab_free(&engine->trails, &local->trails, trail - 1);
+}
+
+/* The job's side, which it gets if it has none. NULL: out of memory. */
+static struct tq_side *ensure(struct trq_engine *e, struct tq_local *local, uint32_t index)
 {
     struct tq_job *job = tq_job_at(e, index);
-    uint32_t cold = tq_load(&job->cold, relaxed), at = tq_cold_side(cold), plus_one;
-    struct tq_trail *trail = tq_trail_of(e, job);
-    if (trail)
-        return trail;
-    trail = tq_trail_take(e, local, &plus_one);
-    if (!trail)
+    uint32_t cold = tq_load(&job->cold, relaxed), at = tq_cold_side(cold);
+    if (at != UINT32_MAX)
+        return tq_side_at(e, at);
+    if (tq_side_take(e, local, index, tq_job_queue_number(job), false, false, &at) < 0)
         return NULL;
-    if (at == UINT32_MAX) {
-        if (tq_side_take(e, local, index, tq_job_queue_number(job), false, false, &at) < 0) {
-            tq_slab_free(&e->trails, &local->trails, plus_one - 1);
-            return NULL;
-        }
-        tq_store(&tq_side_at(e, at)->note, cold, relaxed);
-        tq_store(&tq_side_at(e, at)->trail, plus_one, relaxed);
-        tq_store(&job->cold, TQ_COLD_SIDE | at, release); /* rel: pairs tq_job_note, tq_trail_of */
-    } else {
-        tq_store(&tq_side_at(e, at)->trail, plus_one, release); /* likewise */
-    }
-    return trail;
+    tq_store(&tq_side_at(e, at)->note, cold, relaxed);
+    tq_store(&job->cold, TQ_COLD_SIDE | at, release); /* rel: pairs tq_job_note, side_of */
+    return tq_side_at(e, at);
 }
 
 int64_t tq_trail_begin_wait(struct trq_engine *engine, struct tq_job *job, int64_t boot_now)
@@ -138,28 +149,29 @@ static uint32_t cut(const struct trq_engine *e, uint32_t slips)
 void tq_trail_fail(struct trq_engine *engine, struct tq_local *local, uint32_t index,
                    uint32_t attempt, const char *text)
 {
-    struct tq_trail *trail = ensure(engine, local, index);
+    struct tq_side *side = ensure(engine, local, index);
     int64_t wall = tq_clock_wall_coarse(&engine->clock);
     uint32_t at, rest;
-    if (!trail || tq_slab_alloc(&engine->slips, &local->slips, &at) != TQ_SLAB_OK)
+    if (!side || tq_slab_alloc(&engine->slips, &local->slips, &at) != TQ_SLAB_OK)
         return;
     struct tq_slip *slip = slip_at(engine, at + 1);
     slip->attempt = attempt;
     slip->wall = wall;
     copy_text(slip->text, text);
     tq_stripe_lock(engine, index);
-    slip->next = trail->slips;
-    trail->slips = at + 1;
-    rest = cut(engine, trail->slips);
+    slip->next = slips_of(engine, side);
+    set_slips(engine, side, at + 1);
+    rest = cut(engine, at + 1);
     tq_stripe_unlock(engine, index);
     tq_slips_give(engine, local, rest);
 }
 
-size_t tq_trail_failures(const struct trq_engine *engine, const struct tq_trail *trail,
+size_t tq_trail_failures(const struct trq_engine *engine, const struct tq_job *job,
                          struct trq_failure *out, size_t max)
 {
     size_t count = 0;
-    for (uint32_t at = trail->slips; at; at = slip_at(engine, at)->next, count++) {
+    for (uint32_t at = slips_of(engine, side_of(engine, job)); at;
+         at = slip_at(engine, at)->next, count++) {
         const struct tq_slip *slip = slip_at(engine, at);
         if (count >= max)
             continue;
@@ -169,21 +181,22 @@ size_t tq_trail_failures(const struct trq_engine *engine, const struct tq_trail 
     return count;
 }
 
-const char *tq_trail_last(const struct trq_engine *engine, const struct tq_trail *trail)
+const char *tq_trail_last(const struct trq_engine *engine, const struct tq_job *job)
 {
-    return trail && trail->slips ? slip_at(engine, trail->slips)->text : "";
+    uint32_t slips = slips_of(engine, side_of(engine, job));
+    return slips ? slip_at(engine, slips)->text : "";
 }
 
 uint32_t tq_slips_detach(struct trq_engine *engine, struct tq_job *job, uint32_t index,
                          bool under_stripe)
 {
-    struct tq_trail *trail = tq_trail_of(engine, job);
-    if (!trail || !trail->slips)
+    struct tq_side *side = side_of(engine, job);
+    uint32_t slips = slips_of(engine, side);
+    if (!slips)
         return 0;
     if (!under_stripe)
         tq_stripe_lock(engine, index);
-    uint32_t slips = trail->slips;
-    trail->slips = 0;
+    set_slips(engine, side, 0);
     if (!under_stripe)
         tq_stripe_unlock(engine, index);
     return slips;
@@ -203,12 +216,13 @@ static uint32_t join(const struct trq_engine *e, uint32_t a, uint32_t b)
 void tq_slips_attach(struct trq_engine *engine, struct tq_local *local, uint32_t index,
                      uint32_t slips)
 {
-    struct tq_trail *trail = ensure(engine, local, index);
+    struct tq_side *side = ensure(engine, local, index);
     uint32_t rest = slips;
-    if (trail) {
+    if (side) {
         tq_stripe_lock(engine, index);
-        trail->slips = join(engine, trail->slips, slips);
-        rest = cut(engine, trail->slips);
+        uint32_t all = join(engine, slips, slips_of(engine, side));
+        set_slips(engine, side, all);
+        rest = cut(engine, all);
         tq_stripe_unlock(engine, index);
     }
     tq_slips_give(engine, local, rest);
@@ -231,9 +245,8 @@ int trq_failures(struct trq_engine *engine, struct trq_job_id id, struct trq_fai
     tq_stripe_lock(engine, index);
     uint64_t word = tq_load(&job->word, acquire);
     bool lives = tq_word_generation(word) == (uint32_t)(id.slot >> 32) && tq_word_lives(word);
-    const struct tq_trail *trail = lives ? tq_trail_of(engine, job) : NULL;
-    if (trail)
-        count = tq_trail_failures(engine, trail, out, max);
+    if (lives)
+        count = tq_trail_failures(engine, job, out, max);
     tq_stripe_unlock(engine, index);
     if (lives && out_count)
         *out_count = count;

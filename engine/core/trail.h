@@ -1,5 +1,8 @@
-/* trails: limits that a job has of its own, and what its failed attempts left behind. Few jobs have one; it hangs on the
+/* trails: limits that a job has of its own, and what its failed attempts left behind. Few jobs have either; they hang on the
  * job's side.
+ *
+ * Shape.   side->trail:  index + 1 of a trail, which has the list of failures; or TQ_TRAIL_SLIPS and the first of that list, of a job
+ *          that has no limits; or 0.
  *
  * Threads: limits are written by who owns the job. The list of failures is changed and read under the stripe of the job's
  *          slot, so that who asks for it by id (trq_failures) sees a whole one: he compares the generation under the
@@ -22,6 +25,9 @@
 struct trq_engine;
 struct trq_opts;
 struct tq_local;
+struct tq_side;
+
+#define TQ_TRAIL_SLIPS UINT32_C(0x80000000)
 
 /* One failure, the newest first in a list by index + 1; 0 ends it. */
 struct tq_slip {
@@ -47,18 +53,18 @@ struct tq_trail *tq_trail_of(const struct trq_engine *engine, const struct tq_jo
 /* A new one for a side that has none, without limits. NULL: out of memory. */
 struct tq_trail *tq_trail_take(struct trq_engine *engine, struct tq_local *local,
                                uint32_t *out_trail);
-/* With its slips. `job`: the slot of the job that had it. */
-void tq_trail_give(struct trq_engine *engine, struct tq_local *local, uint32_t trail, uint32_t job);
+/* What hung on a side, with its slips. `job`: the slot of the job that had it. */
+void tq_trail_give(struct trq_engine *engine, struct tq_local *local, struct tq_side *side);
 
 /* The job, which is the caller's, has failed: keep why. It may get a side by that. */
 void tq_trail_fail(struct trq_engine *engine, struct tq_local *local, uint32_t index,
                    uint32_t attempt, const char *text);
-/* At most max, the newest first; the job cannot go away. Returns how many there are. */
-size_t tq_trail_failures(const struct trq_engine *engine, const struct tq_trail *trail,
+/* At most max, the newest first; the job, or what it left, cannot go away. Returns how many there are. */
+size_t tq_trail_failures(const struct trq_engine *engine, const struct tq_job *job,
                          struct trq_failure *out, size_t max);
 
-/* Why it failed last; "" if nothing is known. trail may be NULL. */
-const char *tq_trail_last(const struct trq_engine *engine, const struct tq_trail *trail);
+/* Why it failed last; "" if nothing is known. */
+const char *tq_trail_last(const struct trq_engine *engine, const struct tq_job *job);
 
 /* The whole list is the caller's now, as the job is. under_stripe: he has its stripe. 0: there is none. */
 uint32_t tq_slips_detach(struct trq_engine *engine, struct tq_job *job, uint32_t index,
