@@ -23,36 +23,17 @@ struct record {
 
 /* ---- a job has ended -------------------------------------------------------------------------------- */
 
-/* What was not wished for. A job that ended while it waited after a failure has the error of that. */
-static bool is_bad(const struct trq_event *event, const struct trq_error *error)
-{
-    return event->outcome == TRQ_WAS_DEAD || event->outcome == TRQ_WAS_DISCARDED ||
-           event->outcome == TRQ_WAS_EXPIRED || (event->outcome == TRQ_WAS_DROPPED && error);
-}
-
-static void tell(const char *name, uint64_t line, const struct trq_event *event,
-                 const struct trq_error *error)
-{
-    char what[64];
-    if (event->outcome == TRQ_WAS_DEAD && event->attempts > 1)
-        snprintf(what, sizeof what, "died at attempt %u", (unsigned)event->attempts);
-    else if (event->outcome == TRQ_WAS_DEAD)
-        snprintf(what, sizeof what, "died");
-    else if (event->outcome == TRQ_WAS_EXPIRED)
-        snprintf(what, sizeof what, "expired: it had not begun in time");
-    else
-        snprintf(what, sizeof what, "was %s", trq_outcome_name(event->outcome));
-    tq_say("%s:%llu: %s %s%s%s", name, (unsigned long long)line, event->worker, what,
-           error ? ": " : "", error ? error->text : "");
-}
-
 static void on_end(void *host, const struct trq_event *event, const struct trq_error *error)
 {
     (void)host;
     struct record *record = event->tag;
     struct tq_feed *feed = record->feed;
-    if (is_bad(event, error))
-        tell(feed->name, record->line, event, error);
+    if (tq_outcome_is_bad(event, error)) {
+        char where[TQ_WHERE_SIZE];
+        snprintf(where, sizeof where, "%s:%llu", feed->name, (unsigned long long)record->line);
+        tq_outcome_say(where, event, error);
+    }
+    feed->left += event->outcome == TRQ_WAS_DROPPED;
     if (feed->output)
         tq_outcome_ended(feed->output, record->line, event, error);
     free(record);

@@ -26,6 +26,7 @@ struct tq_feed {
     struct tq_lines lines;
     bool strict;
     uint64_t rejected;
+    _Atomic uint64_t left; /* jobs of lines that have been dropped */
 };
 
 /* Blocks. Messages have been said. The feed must live until the engine has stopped. */

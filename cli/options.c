@@ -12,6 +12,7 @@ const char tq_options_help[] =
     "      --weight NAME=N    make queue NAME, taken before all queues of lower weight\n"
     "      --max-jobs N       jobs in memory at once; reading waits (default: 100000)\n"
     "      --load FILE.so     workers of your own; may be given several times\n"
+    "      --schedule FILE    run jobs again and again, as FILE says, until stopped\n"
     "      --strict           stop reading at the first bad line\n"
     "      --output FILE      one JSON line for each job that has ended; - is standard output\n"
     "      --summary FORM     text (default), json or none, on standard output\n"
@@ -23,6 +24,7 @@ enum {
     OPT_WEIGHT,
     OPT_MAX_JOBS,
     OPT_LOAD,
+    OPT_SCHEDULE,
     OPT_STRICT,
     OPT_OUTPUT,
     OPT_SUMMARY,
@@ -35,6 +37,7 @@ static const struct option long_options[] = {
     {"weight", required_argument, NULL, OPT_WEIGHT},
     {"max-jobs", required_argument, NULL, OPT_MAX_JOBS},
     {"load", required_argument, NULL, OPT_LOAD},
+    {"schedule", required_argument, NULL, OPT_SCHEDULE},
     {"strict", no_argument, NULL, OPT_STRICT},
     {"output", required_argument, NULL, OPT_OUTPUT},
     {"summary", required_argument, NULL, OPT_SUMMARY},
@@ -155,6 +158,16 @@ static bool take_progress(struct tq_options *options, const char *text)
     return when >= 0;
 }
 
+static bool take_schedule(struct tq_options *options, const char *path)
+{
+    if (options->schedule) {
+        tq_say("tresque run: --schedule is given twice; a schedule is one list");
+        return false;
+    }
+    options->schedule = path;
+    return true;
+}
+
 static bool take_option(struct tq_options *options, int option)
 {
     switch (option) {
@@ -169,6 +182,8 @@ static bool take_option(struct tq_options *options, int option)
     case OPT_LOAD:
         options->plugins[options->plugin_count++] = optarg;
         return true;
+    case OPT_SCHEDULE:
+        return take_schedule(options, optarg);
     case OPT_STRICT:
         options->strict = true;
         return true;
@@ -202,7 +217,10 @@ bool tq_options_refuse(const char *command, int option, char **argv)
 
 static bool take_input(struct tq_options *options, int argc, char **argv)
 {
-    options->input = optind < argc ? argv[optind] : "-";
+    if (optind < argc)
+        options->input = argv[optind];
+    else
+        options->input = options->schedule ? NULL : "-"; /* a schedule needs no lines beside it */
     if (optind + 1 < argc) {
         tq_say("tresque run: one input at most, but there is \"%s\" too; "
                "join them: cat FILE... | tresque run",

@@ -21,8 +21,9 @@ enum { TQ_JOBS_MAX_DEFAULT = 100000 };
 
 /* Owner:   strings are borrowed from argv; the lists are ours. */
 struct tq_options {
-    const char *input; /* a path, or "-" */
-    int threads;       /* 0: the engine's choice */
+    const char *input;    /* a path, "-", or NULL: only the schedule */
+    const char *schedule; /* a path, or NULL */
+    int threads;          /* 0: the engine's choice */
     uint32_t jobs_max;
     char *queues_text;   /* the argument of --queues, cut at the commas */
     const char **queues; /* NULL-ended; NULL: all */

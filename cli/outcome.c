@@ -1,6 +1,9 @@
 #include "cli/outcome.h"
 
+#include <stdio.h>
+
 #include "cli/capture.h"
+#include "cli/say.h"
 
 /* ---- parts ------------------------------------------------------------------------------------------ */
 
@@ -26,12 +29,21 @@ static void add_string(struct tq_buffer *text, const char *key, const char *valu
         tq_buffer_print(text, "null");
 }
 
-static void begin(struct tq_buffer *text, struct trq_job_id id, uint64_t line, const char *worker,
-                  const char *queue)
+/* Where a job comes from: a line of the input, or an entry of the schedule. */
+struct source {
+    uint64_t line;     /* 0: of none */
+    const char *entry; /* or NULL */
+};
+
+static void begin(struct tq_buffer *text, struct trq_job_id id, struct source source,
+                  const char *worker, const char *queue)
 {
     tq_buffer_print(text, "{");
     add_id(text, "id", id);
-    tq_buffer_print(text, ",\"line\":%llu", (unsigned long long)line);
+    if (source.line)
+        tq_buffer_print(text, ",\"line\":%llu", (unsigned long long)source.line);
+    if (source.entry)
+        add_string(text, "schedule", source.entry);
     add_string(text, "worker", worker);
     add_string(text, "queue", queue);
 }
@@ -73,11 +85,11 @@ static void add_result(struct tq_buffer *text, const struct trq_event *event)
         tq_buffer_print(text, ",\"output_cut\":%llu", (unsigned long long)capture->cut);
 }
 
-void tq_outcome_ended(struct tq_output *output, uint64_t line, const struct trq_event *event,
-                      const struct trq_error *error)
+static void ended(struct tq_output *output, struct source source, const struct trq_event *event,
+                  const struct trq_error *error)
 {
     struct tq_buffer text = {0};
-    begin(&text, event->id, line, event->worker, event->queue);
+    begin(&text, event->id, source, event->worker, event->queue);
     tq_buffer_print(&text, ",\"outcome\":\"%s\",\"attempts\":%u", trq_outcome_name(event->outcome),
                     (unsigned)event->attempts);
     add_string(&text, "error", error ? error->text : NULL);
@@ -85,15 +97,50 @@ void tq_outcome_ended(struct tq_output *output, uint64_t line, const struct trq_
     end(&text, event->other, output);
 }
 
+void tq_outcome_ended(struct tq_output *output, uint64_t line, const struct trq_event *event,
+                      const struct trq_error *error)
+{
+    ended(output, (struct source){.line = line}, event, error);
+}
+
+void tq_outcome_recurred(struct tq_output *output, const char *entry, const struct trq_event *event,
+                         const struct trq_error *error)
+{
+    ended(output, (struct source){.entry = entry}, event, error);
+}
+
 void tq_outcome_twin(struct tq_output *output, uint64_t line, const char *worker, int code,
                      struct trq_job_id twin)
 {
     struct tq_buffer text = {0};
-    begin(&text, no_job, line, worker, NULL);
+    begin(&text, no_job, (struct source){.line = line}, worker, NULL);
     tq_buffer_print(&text, ",\"outcome\":\"%s\",\"attempts\":0",
                     code == TRQ_DEBOUNCED ? "debounced" : "duplicate");
     add_string(&text, "error", NULL);
     add_string(&text, "output", "");
     add_times(&text, 0, 0);
     end(&text, twin, output);
+}
+
+/* ---- messages --------------------------------------------------------------------------------------- */
+
+bool tq_outcome_is_bad(const struct trq_event *event, const struct trq_error *error)
+{
+    return event->outcome == TRQ_WAS_DEAD || event->outcome == TRQ_WAS_DISCARDED ||
+           event->outcome == TRQ_WAS_EXPIRED || (event->outcome == TRQ_WAS_DROPPED && error);
+}
+
+void tq_outcome_say(const char *where, const struct trq_event *event, const struct trq_error *error)
+{
+    char what[64];
+    if (event->outcome == TRQ_WAS_DEAD && event->attempts > 1)
+        snprintf(what, sizeof what, "died at attempt %u", (unsigned)event->attempts);
+    else if (event->outcome == TRQ_WAS_DEAD)
+        snprintf(what, sizeof what, "died");
+    else if (event->outcome == TRQ_WAS_EXPIRED)
+        snprintf(what, sizeof what, "expired: it had not begun in time");
+    else
+        snprintf(what, sizeof what, "was %s", trq_outcome_name(event->outcome));
+    tq_say("%s: %s %s%s%s", where, event->worker, what, error ? ": " : "",
+           error ? error->text : "");
 }

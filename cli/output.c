@@ -17,7 +17,7 @@ static bool is_same_file(int a, int b)
            of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
 }
 
-bool tq_output_open(struct tq_output *output, const char *path, int input_fd)
+bool tq_output_open(struct tq_output *output, const char *path, int input_fd, int schedule_fd)
 {
     const bool is_stdout = strcmp(path, "-") == 0;
     memset(output, 0, sizeof *output);
@@ -29,7 +29,7 @@ bool tq_output_open(struct tq_output *output, const char *path, int input_fd)
         tq_say("tresque: cannot write %s: %s", output->path, strerrordesc_np(errno));
         return false;
     }
-    if (is_same_file(output->fd, input_fd)) {
+    if (is_same_file(output->fd, input_fd) || is_same_file(output->fd, schedule_fd)) {
         tq_say("tresque: --output %s is the file that the jobs are read from", path);
         close(output->fd);
         return false;

@@ -15,9 +15,10 @@ struct tq_output {
     bool failed;
 };
 
-/* Replaces the file; "-" is standard output. It must not be the file that input_fd reads.
+/* Replaces the file; "-" is standard output. It must not be a file that jobs are read from by one of these two; -1: none.
  * False: the message has been said. */
-bool tq_output_open(struct tq_output *output, const char *path, int input_fd) TRQ_MUST_USE;
+bool tq_output_open(struct tq_output *output, const char *path, int input_fd, int schedule_fd)
+    TRQ_MUST_USE;
 
 /* One or more lines, newlines included. Threads: any; may block in write. */
 void tq_output_add(struct tq_output *output, const char *lines, size_t size);

@@ -62,7 +62,7 @@ static void draw(struct tq_progress *progress)
     if (atomic_load(&progress->total_known))
         n = print_bar(text, sizeof text, ended, stats.enqueued);
     else
-        n = snprintf(text, sizeof text, "%llu of %llu read so far", (unsigned long long)ended,
+        n = snprintf(text, sizeof text, "%llu of %llu so far", (unsigned long long)ended,
                      (unsigned long long)stats.enqueued);
     n += snprintf(text + n, sizeof text - (size_t)n, "  %.0f/s",
                   seconds > 0 ? (double)ended / seconds : 0.0);

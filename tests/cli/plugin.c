@@ -83,6 +83,17 @@ static enum trq_end planner_perform(struct trq_job *job)
 static const struct trq_worker planner_worker = {
     TRQ_WORKER_PLAIN("Account::PlannerWorker"), .retry = &trq_no_retry, .perform = planner_perform};
 
+/* Its result is what it was given, as far as that goes. */
+static enum trq_end note_perform(struct trq_job *job)
+{
+    char text[256];
+    const long size = trq_job_inputs_json(job, text, sizeof text);
+    const size_t kept = size < TRQ_RESULT_MAX ? (size_t)size : TRQ_RESULT_MAX;
+    return trq_job_set_result(job, text, kept) == TRQ_OK ? TRQ_DONE : TRQ_FAILED;
+}
+static const struct trq_worker note_worker = {TRQ_WORKER_PLAIN("Account::NoteWorker"),
+                                              .perform = note_perform};
+
 /* Enqueues a job, and cancels it once it runs. */
 #define ABANDON_INPUTS(F, W)                                                                       \
     F(W, str, worker, TRQ_REQUIRED, NULL)                                                          \
@@ -130,7 +141,8 @@ static const struct trq_worker alone_worker = {TRQ_WORKER(echo, "AloneWorker"),
 static const struct trq_queue queues[] = {{"default", 100, 0}, {"refresh", -5000, 0}, {NULL, 0, 0}};
 static const struct trq_worker *const workers[] = {
     &echo_worker,  &never_worker, &give_up_worker, &parent_worker,  &planner_worker,
-    &again_worker, &once_worker,  &fail_worker,    &abandon_worker, NULL};
+    &again_worker, &once_worker,  &fail_worker,    &abandon_worker, &note_worker,
+    NULL};
 static const struct trq_worker *const alone[] = {&alone_worker, NULL};
 static const struct trq_app account = {
     .size = sizeof account, .name = "account", .queues = queues, .workers = workers};
