@@ -116,7 +116,7 @@ static bool explain_scheduled(const struct look *l, struct trq_why *why)
     }
     tq_stripe_unlock(l->engine, l->index);
     why->state = TRQ_IS_SCHEDULED;
-    if (so && why->failures)
+    if (so && l->word & TQ_RETRIES)
         say_retry(why, time_text(why->due, due), error);
     else if (so)
         snprintf(why->text, sizeof why->text, "%s: due at %s, then in queue %s", why->worker,

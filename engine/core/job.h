@@ -59,6 +59,7 @@ enum tq_state {
 #define TQ_WALL UINT64_C(0x4000)       /* scheduled: due by the wall clock */
 #define TQ_EXPIRES UINT64_C(0x8000)    /* it must begin before its trail says so */
 #define TQ_OLD UINT64_C(0x200000)      /* its inputs are of another version of the declaration */
+#define TQ_RETRIES UINT64_C(0x800000)  /* it waits for another attempt, since one failed */
 #define TQ_LIMITED UINT64_C(0x400000)  /* a time-out or a deadline of its own is in its trail */
 /* Tells the timer entry of now from older ones. */
 #define TQ_TURN UINT64_C(0x1f0000)

@@ -54,6 +54,15 @@ static bool credit(struct trq_job *run)
            tq_queue_lock_credit(run->engine, run->local, tq_side_at(run->engine, side));
 }
 
+/* Others set flags meanwhile. */
+static void set_flag(struct tq_job *job, uint64_t flag, bool on)
+{
+    uint64_t word = tq_load(&job->word, relaxed);
+    while (!(word & flag) == on &&
+           !tq_cas(&job->word, &word, on ? word | flag : word & ~flag, acq_rel, relaxed))
+        ;
+}
+
 /* A wait of its own, which no timer of an earlier one knows. */
 static void next_turn(struct tq_job *job, uint64_t without)
 {
@@ -294,6 +303,7 @@ static void fail(struct trq_job *run, int64_t waited, int64_t ran)
     int64_t after = next_attempt(run);
     if (after != INT64_MAX) {
         count(run, TQ_COUNT_retried, 1); /* before others may see it */
+        set_flag(job, TQ_RETRIES, true);
         if (again(run, after))
             return;
         count(run, TQ_COUNT_retried, UINT64_MAX); /* it was not */
@@ -320,6 +330,9 @@ void tq_settle_other(struct trq_job *run, enum trq_end how, int64_t waited, int6
         fail(run, waited, ran);
     else if (how != TRQ_REQUEUED)
         end(run, how, waited, ran);
-    else if (!again(run, run->requeue.ns))
-        drop(run);
+    else {
+        set_flag(run->job, TQ_RETRIES, false);
+        if (!again(run, run->requeue.ns))
+            drop(run);
+    }
 }
