@@ -30,7 +30,7 @@ static void check_side(struct trq_engine *e, uint32_t index, uint64_t word, stru
     uint32_t trail = tq_load(&side->trail, relaxed);
     bool limits = trail && !(trail & TQ_TRAIL_SLIPS);
     if ((word & (TQ_EXPIRES | TQ_LIMITED) && !limits) ||
-        (!locked && !trail && !tq_job_at(e, index)->failures))
+        (!locked && !trail && !tq_job_failures(tq_job_at(e, index))))
         c->wrong = "a job has limits and no trail, or a side without need";
     enum tq_tie tie = (enum tq_tie)tq_load(&side->tie, relaxed);
     if (side->job != index)

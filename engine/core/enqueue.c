@@ -276,8 +276,7 @@ ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
         cold = note;
     tq_store(&job->cold, cold, relaxed);
     tq_job_set_kind(job, c->class->number, c->queue->number);
-    job->begun = 0;
-    job->failures = 0;
+    tq_job_set_counts(job, 0, 0);
     /* Nobody else knows the slot: stores are enough, and the push releases them. */
     uint64_t word = tq_load(&job->word, relaxed);
     if (TQ_LIKELY(!c->plan || !c->plan->later)) {
@@ -510,9 +509,11 @@ static int admit_jobs(const struct call *c, uint32_t *items)
             code = ask(c, i, &items[i], &items[count + i], &asking);
         else
             put_off(c, items[i], items[count + i]);
-        if (code < 0) { /* the first one: nothing has happened */
+        if (code <
+            0) { /* the first one: nothing has happened, but that it may have met one whose time was over */
             while (++i < count)
                 undo_job(c, items[i]);
+            finish_endings(c, &asking);
             return code;
         }
         if (codes)

@@ -88,7 +88,7 @@ static void count_failures(const struct look *l, struct trq_why *why)
 {
     const struct tq_trail *trail = tq_trail_of(l->engine, l->job);
     const struct tq_class *class = l->engine->registry.classes[tq_job_class_number(l->job)];
-    why->failures = l->job->failures;
+    why->failures = tq_job_failures(l->job);
     why->retries =
         tq_retry_limit(trail && trail->retry.size ? &trail->retry : class->declared->retry);
 }

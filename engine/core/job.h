@@ -80,9 +80,8 @@ struct tq_job {
     tq_a32 cold; /* what few jobs need. 0: nothing; TQ_COLD_SIDE | side; else note index + 1 */
     uint32_t size : 25;       /* of the inputs */
     uint32_t block_class : 7; /* of their block; TQ_INLINE_CLASS: they are here */
-    tq_a32 kind;       /* numbers of the class and, above, of the queue; atomic as `cold` is */
-    uint16_t begun;    /* how often it was started; stays at the top, as does ... */
-    uint16_t failures; /* ... how many attempts failed */
+    tq_a32 kind;   /* numbers of the class and, above, of the queue; atomic as `cold` is */
+    tq_a32 counts; /* starts, and from bit 16 on attempts that failed; atomic as `cold` is */
     union {
         unsigned char inputs[TQ_INLINE];
         uint32_t block; /* index in its class */
@@ -102,6 +101,20 @@ static inline uint32_t tq_job_queue_number(const struct tq_job *job)
 static inline void tq_job_set_kind(struct tq_job *job, uint32_t class_number, uint32_t queue_number)
 {
     tq_store(&job->kind, class_number | queue_number << 16, relaxed);
+}
+
+/* Each stays at its top. */
+static inline uint16_t tq_job_begun(const struct tq_job *job)
+{
+    return (uint16_t)tq_load(&job->counts, relaxed);
+}
+static inline uint16_t tq_job_failures(const struct tq_job *job)
+{
+    return (uint16_t)(tq_load(&job->counts, relaxed) >> 16);
+}
+static inline void tq_job_set_counts(struct tq_job *job, uint16_t begun, uint16_t failures)
+{
+    tq_store(&job->counts, begun | (uint32_t)failures << 16, relaxed);
 }
 
 static inline enum tq_state tq_word_state(uint64_t word)

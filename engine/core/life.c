@@ -39,8 +39,7 @@ void tq_job_carry(struct tq_job *to, const struct tq_job *from)
     tq_store(&to->cold, tq_load(&from->cold, relaxed), release);
     to->size = from->size;
     tq_store(&to->kind, tq_load(&from->kind, relaxed), relaxed);
-    to->begun = from->begun;
-    to->failures = from->failures;
+    tq_store(&to->counts, tq_load(&from->counts, relaxed), relaxed);
     to->block_class = from->block_class;
     to->u = from->u;
 }
@@ -128,7 +127,7 @@ void tq_ended_finish(struct trq_engine *engine, struct tq_local *local, struct t
         .worker = class->text,
         .queue = engine->registry.queues[tq_job_queue_number(husk)]->text,
         .outcome = (enum trq_outcome)(ended->reason - TQ_ENDED_DONE),
-        .attempts = husk->begun,
+        .attempts = tq_job_begun(husk),
         .other = ended->other,
     };
     uint32_t side = tq_cold_side(tq_load(&husk->cold, relaxed));

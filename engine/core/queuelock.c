@@ -247,14 +247,17 @@ bool tq_queue_lock_credit(struct trq_engine *engine, struct tq_local *local, str
                TQ_SLAB_OK;
 }
 
+static uint16_t larger(uint16_t a, uint16_t b)
+{
+    return a > b ? a : b;
+}
+
 /* 4.6: so that a key that fails again and again comes to an end, however often it is enqueued anew. */
 static void merge(struct trq_engine *e, struct tq_local *local, struct tq_queue_key *r,
                   struct tq_job *job, uint32_t index, bool under_stripe)
 {
-    if (r->begun < job->begun)
-        r->begun = job->begun;
-    if (r->failures < job->failures)
-        r->failures = job->failures;
+    r->begun = larger(r->begun, tq_job_begun(job));
+    r->failures = larger(r->failures, tq_job_failures(job));
     uint32_t slips = tq_slips_detach(e, job, index, under_stripe);
     if (slips) { /* the last that failed */
         tq_slips_give(e, local, r->slips);
@@ -375,10 +378,9 @@ void tq_queue_lock_leave(struct trq_engine *engine, struct tq_local *local, stru
     struct tq_queue_key *r = find(engine, bucket, digest, &record);
     uint32_t slips = 0;
     if (r && r->job == index && r->generation == generation) {
-        if (takes_along && job->begun < r->begun)
-            job->begun = r->begun;
-        if (takes_along && job->failures < r->failures)
-            job->failures = r->failures;
+        if (takes_along)
+            tq_job_set_counts(job, larger(tq_job_begun(job), r->begun),
+                              larger(tq_job_failures(job), r->failures));
         slips = r->slips;
         tq_locktab_remove(&engine->queue_locks, bucket, record);
     } else {

@@ -235,8 +235,9 @@ static inline void run_job(struct trq_job *run, struct tq_thread *thread, int64_
         enter_limit(run, thread);
     if (TQ_UNLIKELY(run->word & TQ_QUEUE_LOCKED))
         tq_queue_lock_leave(engine, local, job, run->index, tq_word_generation(run->word), true);
-    if (TQ_LIKELY(job->begun < UINT16_MAX))
-        job->begun++;
+    const uint32_t counts = tq_load(&job->counts, relaxed);
+    if (TQ_LIKELY((uint16_t)counts < UINT16_MAX))
+        tq_store(&job->counts, counts + 1, relaxed);
     struct tq_tally *tally = tq_local_tally(local, run->class->number);
     tq_class_count(run->class, tally, TQ_COUNT_started, 1);
     local->running = run;

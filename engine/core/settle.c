@@ -249,7 +249,7 @@ void tq_settle_tell(struct trq_job *run, enum trq_end end, const struct tq_gone 
 
 static void end(struct trq_job *run, enum trq_end how, int64_t waited, int64_t ran)
 {
-    struct tq_gone gone = {.begun = run->job->begun, .queue = tq_job_queue_number(run->job)};
+    struct tq_gone gone = {.begun = tq_job_begun(run->job), .queue = tq_job_queue_number(run->job)};
     if (!tq_job_become(run->engine, run->job, TQ_RUNNING, reason_of[how], &gone.old))
         return;
     gone.note = tq_job_release(run->engine, run->local, run->index);
@@ -262,7 +262,7 @@ static void end(struct trq_job *run, enum trq_end how, int64_t waited, int64_t r
 static uint64_t seed_of(const struct trq_job *run)
 {
     return run->engine->secret.k0 ^ ((run->word >> 32) << 32 | run->index) ^
-           (uint64_t)run->job->failures << 48;
+           (uint64_t)tq_job_failures(run->job) << 48;
 }
 
 /* When it is tried again; INT64_MAX: not any more. */
@@ -274,7 +274,8 @@ static int64_t next_attempt(struct trq_job *run)
     struct trq_job *outer = run->local->running;
     bool bad;
     run->local->running = run; /* a policy's function is in a handler still */
-    int64_t delay = tq_retry_delay(policy, run->job->failures, &run->error, seed_of(run), &bad);
+    int64_t delay =
+        tq_retry_delay(policy, tq_job_failures(run->job), &run->error, seed_of(run), &bad);
     run->local->running = outer;
     if (bad)
         tq_add(&run->engine->bad_delays, 1, relaxed);
@@ -297,9 +298,9 @@ static void fail(struct trq_job *run, int64_t waited, int64_t ran)
         end_cancelled(run);
         return;
     }
-    if (job->failures < UINT16_MAX)
-        job->failures++;
-    tq_trail_fail(run->engine, run->local, run->index, job->failures, run->error.text);
+    if (tq_job_failures(job) < UINT16_MAX)
+        tq_job_set_counts(job, tq_job_begun(job), tq_job_failures(job) + 1);
+    tq_trail_fail(run->engine, run->local, run->index, tq_job_failures(job), run->error.text);
     int64_t after = next_attempt(run);
     if (after != INT64_MAX) {
         count(run, TQ_COUNT_retried, 1); /* before others may see it */
@@ -321,7 +322,7 @@ void tq_settle_other(struct trq_job *run, enum trq_end how, int64_t waited, int6
         (how == TRQ_REQUEUED || (how == TRQ_FAILED && told))) {
         count(run, TQ_COUNT_interrupted, 1);
         if (how == TRQ_FAILED)
-            tq_trail_fail(run->engine, run->local, run->index, run->job->failures + 1u,
+            tq_trail_fail(run->engine, run->local, run->index, tq_job_failures(run->job) + 1u,
                           run->error.text);
         run->requeue.ns = 0;
         how = TRQ_REQUEUED;

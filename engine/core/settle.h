@@ -35,7 +35,7 @@ static inline void tq_settle(struct trq_job *run, enum trq_end end, int64_t wait
         tq_settle_other(run, end, waited, ran);
         return;
     }
-    struct tq_gone gone = {.begun = run->job->begun, .queue = tq_job_queue_number(run->job)};
+    struct tq_gone gone = {.begun = tq_job_begun(run->job), .queue = tq_job_queue_number(run->job)};
     if (!tq_job_become(run->engine, run->job, TQ_RUNNING, TQ_ENDED_DONE, &gone.old))
         return;
     gone.note = tq_job_release(run->engine, run->local, run->index);

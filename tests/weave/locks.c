@@ -372,8 +372,7 @@ static uint32_t make(unsigned k)
     tq_store(&job->cold, cold, relaxed);
     job->size = 4;
     tq_job_set_kind(job, (uint32_t)s->class, s->queue);
-    job->begun = 0;
-    job->failures = 0;
+    tq_job_set_counts(job, 0, 0);
     uint64_t word = tq_load(&job->word, relaxed);
     weave_assert(tq_word_state(word) == TQ_FREE);
     tq_store(&job->enqueued, s->due ? (uint64_t)s->due : 2, relaxed);
