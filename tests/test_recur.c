@@ -21,13 +21,19 @@ static const struct trq_worker plain = {SCENE_WORKER("Plain")};
 static const struct trq_worker unique = {SCENE_WORKER("Unique"), .queue_lock = &on_key};
 static const struct trq_worker replaces = {SCENE_WORKER("Replaces"), .queue_lock = &newest};
 static const struct trq_worker refused = {SCENE_WORKER("Refused"), .queue_lock = &refuses};
+static const struct trq_retry later = {.size = sizeof later, .constant = {12000000000}};
+static const struct trq_worker retries = {.size = sizeof retries,
+                                          .name = "Retries",
+                                          .inputs = &scene_worker_inputs,
+                                          .retry = &later,
+                                          .perform = scene_perform};
 static const struct trq_worker stranger = {SCENE_WORKER("Stranger")};
 
 static const struct trq_app app = {
     .size = sizeof app,
     .name = "app",
     .queues = TRQ_QUEUES({"high", 200, 0}, {"default", 100, 0}),
-    .workers = TRQ_WORKERS(&plain, &unique, &replaces, &refused),
+    .workers = TRQ_WORKERS(&plain, &unique, &replaces, &refused, &retries),
 };
 
 static void open_at(int64_t seconds)
@@ -364,6 +370,33 @@ Test(recur, the_end_of_each_of_its_jobs_is_told, .init = open_engine, .fini = cl
     cr_assert_eq(look("x").fired, 4);
 }
 
+static enum trq_end fails_twice(struct trq_job *job)
+{
+    return trq_job_attempt(job) < 3 ? trq_fail(job, "not yet") : TRQ_DONE;
+}
+
+Test(recur, a_job_that_is_to_be_tried_again_has_not_ended, .init = open_engine,
+     .fini = close_engine)
+{
+    scene.during = fails_twice;
+    recur(TRQ_RECURRING(.name = "x", .worker = &retries, .every = trq_seconds(100),
+                        .no_overlap = true));
+    recur(TRQ_RECURRING(.name = "y", .worker = &retries, .every = trq_seconds(10),
+                        .no_overlap = true));
+    /* Of y: made at 10, and it fails there and some 12 s later; done some 12 s after that. */
+    advance(29 * S);
+    cr_assert_eq(look("y").fired, 1);
+    cr_assert_eq(look("y").skipped, 1);
+    advance(300 * S);
+    cr_assert_geq(look("y").fired, 5);
+    cr_assert_eq(look("y").fired + look("y").skipped, 32);
+    cr_assert_eq(look("x").fired, 3);
+    cr_assert_eq(trq_recur_remove(engine, "x"), TRQ_OK);
+    cr_assert_eq(trq_recur_remove(engine, "y"), TRQ_OK);
+    advance(100 * S);
+    cr_assert_eq(scene_stats().jobs, 0);
+}
+
 Test(recur, with_a_queue_lock_one_waits_and_the_firing_counts, .init = open_engine,
      .fini = close_engine)
 {
@@ -431,17 +464,17 @@ Test(recur, what_was_missed_while_the_process_was_down)
         cr_assert_eq(scene.runs, policies[i].jobs);
         for (int n = 0; n < scene.runs; n++)
             cr_assert_eq(scene.ran[n], NEW_YEAR - 3600 * (scene.runs - 1 - n));
-        cr_assert_eq(look("cron").missed, 11 - policies[i].jobs);
+        cr_assert_eq((int)look("cron").missed, 11 - policies[i].jobs);
         cr_assert_eq(look("cron").next.ns, (NEW_YEAR + 3600) * S);
         scene_forget();
         RECUR("every", .every = trq_hours(2), AT, .catch_up = policies[i].catch_up,
               .catch_up_max = 5, .since = trq_wall_seconds(NEW_YEAR + 1800 - 20 * 3600 - 100));
         advance(0);
         cr_assert_eq(scene.runs, policies[i].jobs);
-        cr_assert_eq(look("every").missed, 10 - policies[i].jobs);
+        cr_assert_eq((int)look("every").missed, 10 - policies[i].jobs);
         cr_assert_eq(look("every").next.ns, (NEW_YEAR + 1800 + 7200 - 100) * S);
         advance(HOUR);
-        cr_assert_eq(look("cron").fired, policies[i].jobs + 1, "and on time again");
+        cr_assert_eq((int)look("cron").fired, policies[i].jobs + 1, "and on time again");
         close_engine();
     }
 }
@@ -478,7 +511,7 @@ Test(recur, the_wall_clock_is_set_forward)
         set_wall(now() + 10 * HOUR);
         advance(0);
         cr_assert_eq(scene.runs, 1 + policies[i].jobs);
-        cr_assert_eq(look("x").missed, 10 - policies[i].jobs);
+        cr_assert_eq((int)look("x").missed, 10 - policies[i].jobs);
         cr_assert_eq(look("x").next.ns, now() + 30 * MINUTE);
         /* By years, each second of which was due. */
         RECUR("s", .cron = "* * * * * *", .catch_up = policies[i].catch_up, .catch_up_max = 1000);
