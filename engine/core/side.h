@@ -76,6 +76,21 @@ int tq_side_take(struct trq_engine *engine, struct tq_local *local, uint32_t job
 /* All of it goes back. Returns its note. */
 uint32_t tq_side_release(struct trq_engine *engine, struct tq_local *local, uint32_t side);
 
+/* What a side has that only a job needs which waits or runs. */
+struct tq_credits {
+    uint32_t queue_record, worker_record, link; /* TQ_NONE: none */
+};
+/* 0 or TRQ_ENOMEM. */
+int tq_credits_take(struct trq_engine *engine, struct tq_local *local, bool queue_lock,
+                    bool worker_lock, struct tq_credits *out);
+void tq_credits_give(struct trq_engine *engine, struct tq_local *local,
+                     const struct tq_credits *credits);
+/* Its job is dead: they go back, and it has no note any more. The rest stays. */
+void tq_side_rest(struct trq_engine *engine, struct tq_local *local, uint32_t side);
+/* It is that job's now, with these. */
+void tq_side_rise(struct trq_engine *engine, uint32_t side, uint32_t job,
+                  const struct tq_credits *credits);
+
 static inline struct tq_digest tq_side_digest(const tq_a64 key[2])
 {
     return (struct tq_digest){tq_load(&key[0], relaxed), tq_load(&key[1], relaxed)};
