@@ -35,6 +35,8 @@
 
 #include <tresque/cron.h>
 
+#include <tresque/dead.h>
+
 #include <tresque/recur.h>
 
 #include <tresque/explain.h>

@@ -150,7 +150,8 @@ Test(badinput, a_wrong_configuration_names_its_field)
         {FX_CONFIG(.job_size_max = (16 << 20) + 1),
          "config.job_size_max: 16777217; at most 16777216"},
         {FX_CONFIG(.thread_name = "elevenbytes"), "config.thread_name: at most 10 bytes"},
-        {FX_CONFIG(.reserved = 1), "config: reserved is not zero"},
+        {FX_CONFIG(.dead_max = (1 << 26) + 1),
+         "config.dead_max: 67108865; at most 67108864, or TRQ_DEAD_NONE"},
         {FX_CONFIG(.hooks = &half_clock), "hooks: mono_ns and wall_ns: both or neither"},
         {FX_CONFIG(.hooks = &half_heap), "hooks: alloc and free: both or neither"},
     };

@@ -218,7 +218,7 @@ Test(explain, of_an_end_that_is_none_of_the_good_ones_it_tells_which)
 {
     static const char *const texts[] = {
         NULL, "Plain: skipped at 2026-01-01T00:00:00.000Z",
-        "Plain: dead at 2026-01-01T00:00:00.000Z: the index said 503",
+        "Plain: dead since 2026-01-01T00:00:00.000Z after 1 failed attempt: the index said 503",
         "Plain: discarded at 2026-01-01T00:00:00.000Z: no such user"};
     static const enum trq_outcome as[] = {TRQ_WAS_DONE, TRQ_WAS_SKIPPED, TRQ_WAS_DEAD,
                                           TRQ_WAS_DISCARDED};

@@ -75,6 +75,15 @@ static void call_all(void)
     FX_MUST(trq_queue_names(engine, NULL, 0) == 0 && trq_worker_names(engine, NULL, 0) == 0);
     FX_MUST(trq_worker_find(engine, "Num") == NULL);
     FX_MUST(trq_queues_text(engine, NULL, 0) == 0);
+    struct trq_dead dead;
+    FX_MUST(trq_dead_count(engine) == 0);
+    FX_MUST(trq_dead_list(engine, NULL, TRQ_DICT_NONE, 0, &dead, 1) == TRQ_ESTOPPED);
+    FX_MUST(trq_dead_get(engine, id, &dead) == TRQ_ESTOPPED);
+    FX_MUST(trq_dead_json(engine, id, NULL, 0, NULL) == TRQ_ESTOPPED);
+    FX_MUST(trq_dead_retry(engine, id, NULL) == TRQ_ESTOPPED);
+    FX_MUST(trq_dead_delete(engine, id) == TRQ_ESTOPPED);
+    FX_MUST(trq_dead_retry_matching(engine, &num, TRQ_DICT_NONE) == TRQ_ESTOPPED);
+    FX_MUST(trq_dead_delete_matching(engine, &num, TRQ_DICT_NONE) == TRQ_ESTOPPED);
     trq_wake(engine);
     trq_channel_destroy(channel);
     FX_MUST(trq_now(engine).ns > 0);

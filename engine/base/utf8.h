@@ -39,4 +39,14 @@ static inline bool tq_utf8_valid(const char *data, size_t size, size_t *out_bad_
     return tq_utf8_is_short_ascii(data, size) || tq_utf8_check(data, size, out_bad_at);
 }
 
+/* How much of a text fits into so many bytes: cut between characters. */
+static inline size_t tq_utf8_cut(const char *data, size_t size, size_t max)
+{
+    if (size <= max)
+        return size;
+    while (max && ((unsigned char)data[max] & 0xC0) == 0x80)
+        max--;
+    return max;
+}
+
 #endif

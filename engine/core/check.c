@@ -78,7 +78,7 @@ int trq_engine_check(struct trq_engine *engine, struct trq_error *error)
     if (tq_is_forked(engine))
         return tq_error(error, TRQ_ESTOPPED, "the engine belongs to another process");
     struct census c = {.wrong = NULL};
-    uint64_t held = 0, waiting = 0, recurring = 0;
+    uint64_t held = 0, waiting = 0, recurring = 0, sides = 0;
     count_jobs(engine, &c);
     count_queues(engine, &c);
     const char *wrong = c.wrong;
@@ -90,6 +90,8 @@ int trq_engine_check(struct trq_engine *engine, struct trq_error *error)
         wrong = tq_recur_check(engine, &recurring);
     if (!wrong)
         wrong = tq_house_check(engine, c.state[TQ_SCHEDULED] + recurring);
+    if (!wrong)
+        wrong = tq_dead_check(engine, &sides);
     if (wrong)
         return tq_error(error, TRQ_ECONFLICT, "%s", wrong);
     const struct {

@@ -21,6 +21,7 @@ enum {
     JOBS_DEFAULT = 1 << 20,
     JOBS_MAX = 1 << 26,
     JOBS_EXACT = 8192, /* below, jobs_max is kept exactly */
+    DEAD_DEFAULT = 10000,
     SIZE_DEFAULT = 64 * 1024,
     SIZE_MAX_ = 16 * 1024 * 1024,
     THREADS_MAX = 1024,
@@ -54,14 +55,15 @@ static int check_config(const struct trq_config *c, struct trq_error *error)
                         "config: size is %u, or a field of a newer release is set; "
                         "this library's is %zu",
                         c->size, sizeof *c);
-    if (c->reserved)
-        return tq_error(error, TRQ_EINVAL, "config: reserved is not zero");
     if (c->threads < TRQ_THREADS_NONE || c->threads > THREADS_MAX)
         return tq_error(error, TRQ_EINVAL, "config.threads: %d; -1 (none) to %d", c->threads,
                         THREADS_MAX);
     if (c->jobs_max > JOBS_MAX)
         return tq_error(error, TRQ_EINVAL, "config.jobs_max: %u; at most %d", c->jobs_max,
                         JOBS_MAX);
+    if (c->dead_max > JOBS_MAX && c->dead_max != TRQ_DEAD_NONE)
+        return tq_error(error, TRQ_EINVAL, "config.dead_max: %u; at most %d, or TRQ_DEAD_NONE",
+                        c->dead_max, JOBS_MAX);
     if (c->job_size_max > SIZE_MAX_)
         return tq_error(error, TRQ_EINVAL, "config.job_size_max: %u; at most %d", c->job_size_max,
                         SIZE_MAX_);
@@ -76,6 +78,9 @@ static void take_config(struct trq_engine *e, const struct trq_config *c)
 {
     e->thread_count = c->threads == TRQ_THREADS_NONE ? 0 : c->threads ? c->threads : tq_cpus();
     e->jobs_max = c->jobs_max ? c->jobs_max : JOBS_DEFAULT;
+    e->dead_max = c->dead_max ? c->dead_max : DEAD_DEFAULT;
+    if (e->dead_max == TRQ_DEAD_NONE)
+        e->dead_max = 0;
     e->job_size_max = c->job_size_max ? c->job_size_max : SIZE_DEFAULT;
     e->sample_every = c->sample_every ? c->sample_every : SAMPLE_DEFAULT;
     snprintf(e->thread_name, sizeof e->thread_name, "%s",
@@ -154,14 +159,14 @@ static bool init_slabs(struct trq_engine *e)
         .limit = 2 * (e->jobs_max + TQ_MAGAZINE_MAX * TQ_LOCALS_MAX),
         .caches_max = TQ_LOCALS_MAX,
     };
-    /* Of jobs with locks; records are credits of jobs, and change hands. */
+    /* Of jobs with locks, and of the dead; records are credits of jobs, and change hands. */
     uint32_t locked = e->jobs_max + TQ_MAGAZINE_MAX * TQ_LOCALS_MAX;
     struct tq_slab_shape sides = {
         .object_size = sizeof(struct tq_side),
         .align = TQ_LINE,
         .chunk_objects = 1u << TQ_SIDES_SHIFT,
         .magazine_objects = 30,
-        .limit = locked,
+        .limit = locked + e->dead_max,
         .caches_max = TQ_LOCALS_MAX,
     };
     struct tq_slab_shape trails = {
@@ -169,16 +174,16 @@ static bool init_slabs(struct trq_engine *e)
         .align = TQ_LINE,
         .chunk_objects = 64,
         .magazine_objects = 30,
-        .limit = locked,
+        .limit = locked + e->dead_max,
         .caches_max = TQ_LOCALS_MAX,
     };
-    /* A job's, those that are merged into a job before it starts, and one more for a moment. */
+    /* A job's, those that are merged into a job before it starts, and one more for a moment; those of the dead. */
     struct tq_slab_shape slips = {
         .object_size = sizeof(struct tq_slip),
         .align = _Alignof(struct tq_slip),
         .chunk_objects = 256,
         .magazine_objects = 30,
-        .limit = (2 * TRQ_FAILURES_KEPT + 1) * locked,
+        .limit = (2 * TRQ_FAILURES_KEPT + 1) * locked + TRQ_FAILURES_KEPT * e->dead_max,
         .caches_max = TQ_LOCALS_MAX,
     };
     struct tq_slab_shape queue_records = {
@@ -208,7 +213,8 @@ static bool init_slabs(struct trq_engine *e)
            tq_slab_init(&e->worker_records, &e->memory, &worker_records) &&
            tq_locktab_init(&e->queue_locks, &e->memory, &e->queue_records) &&
            tq_locktab_init(&e->worker_locks, &e->memory, &e->worker_records) &&
-           tq_blocks_init(&e->blocks, &e->memory, e->jobs_max, TQ_LOCALS_MAX);
+           tq_blocks_init(&e->blocks, &e->memory, e->jobs_max + e->dead_max, TQ_LOCALS_MAX) &&
+           tq_dead_init(e);
 }
 
 static bool init_threads(struct trq_engine *e)
@@ -249,6 +255,7 @@ static void free_parts(struct trq_engine *e)
     tq_recur_fini(e);
     tq_registry_fini(e);
     tq_locals_destroy(e);
+    tq_dead_fini(e);
     tq_blocks_fini(&e->blocks);
     tq_locktab_fini(&e->worker_locks);
     tq_locktab_fini(&e->queue_locks);

@@ -17,6 +17,7 @@
 #include "engine/base/hist.h"
 #include "engine/base/memory.h"
 #include "engine/core/blocks.h"
+#include "engine/core/dead.h"
 #include "engine/core/house.h"
 #include "engine/core/job.h"
 #include "engine/core/local.h"
@@ -87,8 +88,9 @@ struct trq_engine {
     uint32_t sample_every;
     uint32_t job_size_max;
     uint32_t jobs_max;
-    int64_t spin_ns;  /* 0: none */
-    int thread_count; /* 0: the host polls */
+    uint32_t dead_max; /* 0: none are kept */
+    int64_t spin_ns;   /* 0: none */
+    int thread_count;  /* 0: the host polls */
     char thread_name[16];
     char **queue_names; /* config.queues, copied; NULL: all */
     uint32_t queue_names_count, queue_names_room;
@@ -120,6 +122,7 @@ struct trq_engine {
     tq_a64 stale_releases;
     tq_a64 bad_delays; /* of retry policies */
     struct tq_past past;
+    struct tq_dead dead;
     struct tq_recur recur;
     struct tq_patrol patrol;
 

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "engine/base/sized.h"
+#include "engine/base/utf8.h"
 #include "engine/core/engine.h"
 #include "engine/core/life.h"
 #include "engine/core/retry.h"
@@ -216,6 +217,26 @@ static bool explain_running(const struct look *l, struct trq_why *why)
     return true;
 }
 
+static bool explain_dead(struct trq_engine *e, struct trq_job_id id, struct trq_why *why)
+{
+    enum { TEXT = 150 };
+    struct trq_dead dead;
+    char since[40];
+    if (!tq_dead_find(e, id, &dead, NULL))
+        return false;
+    why->state = TRQ_IS_ENDED;
+    why->outcome = TRQ_WAS_DEAD;
+    why->worker = dead.worker;
+    why->queue = dead.queue;
+    why->since = dead.died;
+    dead.text[tq_utf8_cut(dead.text, strlen(dead.text), TEXT)] = '\0';
+    snprintf(why->text, sizeof why->text,
+             "%s: dead since %s after %" PRIu32 " failed attempt%s%s%.*s", dead.worker,
+             time_text(dead.died, since), dead.failures, dead.failures == 1 ? "" : "s",
+             *dead.text ? ": " : "", TEXT, dead.text);
+    return true;
+}
+
 static int explain_past(struct trq_engine *e, struct trq_job_id id, struct trq_why *why)
 {
     struct tq_past_end end;
@@ -285,7 +306,7 @@ int trq_explain(struct trq_engine *engine, struct trq_job_id id, struct trq_why 
     if (!done) {
         memset(&why, 0, sizeof why);
         why.thread = -1;
-        int rc = explain_past(engine, id, &why);
+        int rc = explain_dead(engine, id, &why) ? TRQ_OK : explain_past(engine, id, &why);
         if (rc != TRQ_OK)
             return rc;
     }

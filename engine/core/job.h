@@ -63,6 +63,9 @@ enum tq_state {
 #define TQ_LIMITED UINT64_C(0x400000)  /* a time-out or a deadline of its own is in its trail */
 /* Tells the timer entry of now from older ones. */
 #define TQ_TURN UINT64_C(0x1f0000)
+/* What a job has for good, also when it is dead and tried again. */
+#define TQ_LASTING                                                                                 \
+    (TQ_QUEUE_LOCKED | TQ_FROM_START | TQ_WORKER_LOCKED | TQ_EXPIRES | TQ_OLD | TQ_LIMITED)
 /* These lead off the straight way from a queue to a handler. */
 #define TQ_CAREFULLY (TQ_WORKER_LOCKED | TQ_EXPIRES | TQ_OLD)
 enum { TQ_TURN_SHIFT = 16, TQ_ITEM_BITS = 27 /* of a slot: 2^26 jobs, and what threads bring */ };

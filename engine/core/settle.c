@@ -247,12 +247,25 @@ void tq_settle_tell(struct trq_job *run, enum trq_end end, const struct tq_gone 
     tq_job_tell(run->engine, run->local, gone->note, gone->old, &event, error);
 }
 
+/* What it leaves is the dead set's. Returns its note. */
+static uint32_t die(struct trq_job *run, uint64_t old)
+{
+    struct trq_engine *e = run->engine;
+    struct tq_ended ended;
+    tq_job_end_take(&ended, run->index, TQ_ENDED_DEAD, old, run->job);
+    uint32_t note = tq_job_note(e, &ended.husk);
+    tq_job_discard_slot(e, run->local, run->index);
+    tq_dead_put(e, run->local, &ended, &run->error);
+    return note;
+}
+
 static void end(struct trq_job *run, enum trq_end how, int64_t waited, int64_t ran)
 {
     struct tq_gone gone = {.begun = tq_job_begun(run->job), .queue = tq_job_queue_number(run->job)};
     if (!tq_job_become(run->engine, run->job, TQ_RUNNING, reason_of[how], &gone.old))
         return;
-    gone.note = tq_job_release(run->engine, run->local, run->index);
+    gone.note = how == TRQ_FAILED ? die(run, gone.old)
+                                  : tq_job_release(run->engine, run->local, run->index);
     tq_settle_tell(run, how, &gone, waited, ran);
 }
 

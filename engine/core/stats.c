@@ -160,6 +160,8 @@ int trq_stats_engine(struct trq_engine *engine, struct trq_engine_stats *out)
         stats.parked += tq_load(&engine->registry.queues[i]->parked, relaxed);
     stats.lost_races = tq_load(&engine->lost_races, relaxed);
     stats.stale_releases = tq_load(&engine->stale_releases, relaxed);
+    stats.dead = tq_load(&engine->dead.count, relaxed);
+    stats.dead_lost = tq_load(&engine->dead.lost, relaxed);
     stats.recurring = tq_load(&engine->recur.count, relaxed);
     stats.stuck = tq_load(&engine->patrol.stuck, relaxed);
     stats.bad_delays = tq_load(&engine->bad_delays, relaxed);

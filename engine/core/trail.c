@@ -115,11 +115,7 @@ int64_t tq_trail_expires(const struct trq_engine *engine, const struct tq_job *j
 /* Cut at a character. */
 static void copy_text(char out[TRQ_FAILURE_TEXT], const char *text)
 {
-    size_t size = strnlen(text, TRQ_FAILURE_TEXT);
-    if (size == TRQ_FAILURE_TEXT)
-        for (size = TRQ_FAILURE_TEXT - 1; size && ((unsigned char)text[size] & 0xc0) == 0x80;
-             size--)
-            ;
+    size_t size = tq_utf8_cut(text, strlen(text), TRQ_FAILURE_TEXT - 1);
     memcpy(out, text, size);
     out[size] = '\0';
 }
@@ -248,7 +244,9 @@ int trq_failures(struct trq_engine *engine, struct trq_job_id id, struct trq_fai
     if (lives)
         count = tq_trail_failures(engine, job, out, max);
     tq_stripe_unlock(engine, index);
-    if (lives && out_count)
+    /* Who has died just now is found there: it was put there before anybody was told. */
+    bool found = lives || tq_dead_failures(engine, id, out, max, &count);
+    if (found && out_count)
         *out_count = count;
-    return lives ? TRQ_OK : TRQ_GONE;
+    return found ? TRQ_OK : TRQ_GONE;
 }

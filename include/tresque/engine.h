@@ -58,6 +58,9 @@ TRQ_API const struct trq_worker *trq_worker_find(struct trq_engine *engine, cons
 /* ---- the engine ----------------------------------------------------------------------------------- */
 
 enum { TRQ_THREADS_NONE = -1 };
+#define TRQ_DEAD_NONE UINT32_MAX /* of trq_config.dead_max */
+
+struct trq_dead; /* <tresque/dead.h> */
 
 /* A run that takes too long. Threads are never ended from outside: it is told to stop (trq_job_should_stop), and you are. */
 struct trq_stuck {
@@ -87,10 +90,14 @@ struct trq_config {
     struct trq_span spin;    /* how long one idle thread looks for work before it sleeps; 0: 15 us,
                                 and none if there are more threads than cores; negative: none */
     uint32_t sample_every;   /* every n-th job is timed for the histograms; 0: 32; 1: all */
-    uint32_t reserved;       /* zero */
+    uint32_t dead_max; /* jobs in the dead set; 0: 10,000; at most 2^26; TRQ_DEAD_NONE: all fall
+                                out of it at once */
     void (*log)(void *host, enum trq_log_level level,
                 const char *text); /* any thread; NULL: none */
     const struct trq_hooks *hooks; /* NULL: the system's clock and allocator */
+    /* A job fell out of the full dead set, or could not be put into it for want of memory; `dead` dies with the call. On the
+     * thread whose job died; may do what a handler may. NULL: only counted. */
+    void (*on_dead_lost)(void *host, const struct trq_dead *dead);
     /* A run is past its timeout; once for each run. On the housekeeping thread; without threads, on yours after the run. Must
      * be quick. NULL: only counted. */
     void (*on_stuck)(void *host, const struct trq_stuck *stuck);

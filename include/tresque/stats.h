@@ -86,6 +86,8 @@ struct trq_engine_stats {
     uint64_t wakeups;        /* of sleeping threads */
     uint64_t lost_races;     /* second ends of a job that came too late: nothing happened */
     uint64_t stale_releases; /* of worker locks, by who did not hold them: nothing happened */
+    uint64_t dead;           /* in the dead set now */
+    uint64_t dead_lost;      /* fell out of it */
     uint64_t recurring;      /* schedules there are (trq_recur) */
     uint64_t stuck;          /* runs that were reported as stuck */
     uint64_t bad_delays;     /* answers of retry policies that were none */

@@ -136,6 +136,27 @@ void tq_patrol_tell(struct trq_engine *engine, const struct tq_thread *thread, u
     (void)over;
 }
 
+/* No job fails here. */
+void tq_dead_put(struct trq_engine *engine, struct tq_local *local, struct tq_ended *ended,
+                 const struct trq_error *error)
+{
+    (void)engine;
+    (void)local;
+    (void)ended;
+    (void)error;
+    weave_fail("nobody dies");
+}
+bool tq_dead_failures(struct trq_engine *engine, struct trq_job_id id, struct trq_failure *out,
+                      size_t max, size_t *out_count)
+{
+    (void)engine;
+    (void)id;
+    (void)out;
+    (void)max;
+    (void)out_count;
+    return false;
+}
+
 void tq_waiters_tell(struct trq_engine *engine, const struct trq_event *event)
 {
     (void)engine;
