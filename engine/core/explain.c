@@ -169,12 +169,18 @@ static bool explain_parked(const struct look *l, struct trq_why *why)
     why->since = wall_of_mono(e, parked.since);
     why->holder = parked.holder;
     why->holder_worker = parked.holder_worker;
+    count_failures(l, why);
+    if (l->word & TQ_EXPIRES)
+        why->limit = wall_of_boot(e, tq_trail_expires(e, l->job));
+    if (!is_still_so(l))
+        return false;
     if (!parked.holder_worker) {
         snprintf(why->text, sizeof why->text,
                  "%s: parked on key %016" PRIx64
                  " of lock %s, which nobody holds just now, as waiter %" PRIu64 " in queue %s%s",
                  why->worker, parked.key, parked.space, why->ahead + 1, why->queue,
                  tq_load(&parked.queue->paused, relaxed) ? ", which is paused" : "");
+        say_limit(why, "expires");
         return true;
     }
     why->holder_since = wall_of_mono(e, parked.holder_since);
@@ -183,6 +189,7 @@ static bool explain_parked(const struct look *l, struct trq_why *why)
              " (%s) holds it since %s",
              why->worker, parked.key, parked.space, why->ahead + 1, parked.holder.slot,
              parked.holder_worker, time_text(why->holder_since, since));
+    say_limit(why, "expires");
     return true;
 }
 

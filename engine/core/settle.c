@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/base/error.h"
 #include "engine/core/engine.h"
 #include "engine/core/publish.h"
 #include "engine/core/queuelock.h"
@@ -37,14 +38,6 @@ static void end_cancelled(struct trq_job *run)
 }
 
 /* ---- back to wait ----------------------------------------------------------------------------------------------- */
-
-/* There is no memory for a return: it ends as dropped. */
-static void drop(struct trq_job *run)
-{
-    uint64_t old;
-    if (tq_job_become(run->engine, run->job, TQ_RUNNING, TQ_REQUEUED, &old))
-        tq_job_drop(run->engine, run->local, run->index);
-}
 
 /* What its queue lock needs. False: out of memory. */
 static bool credit(struct trq_job *run)
@@ -189,37 +182,6 @@ static bool again(struct trq_job *run, int64_t after)
     return after > 0 ? put_off(run, after) : line_up(run);
 }
 
-void tq_settle_go_back(struct trq_job *run)
-{
-    struct trq_engine *e = run->engine;
-    struct tq_side *side = tq_side_at(e, tq_cold_side(tq_load(&run->job->cold, relaxed)));
-    struct tq_queue *queue = e->registry.queues[tq_job_queue_number(run->job)];
-    uint64_t word;
-    if (tq_load(&run->job->word, relaxed) & TQ_STOP_ASKED) {
-        end_cancelled(run);
-    } else if (!credit(run) || (run->word & TQ_EXPIRES && !tq_timer_reserve(e, run->local, 1))) {
-        drop(run);
-    } else if (run->word & TQ_QUEUE_LOCKED) {
-        tq_queue_lock_leave(e, run->local, run->job, run->index, tq_word_generation(run->word),
-                            true);
-        come_back(run, TQ_REQUEUED, tq_load(&run->job->enqueued, relaxed), true);
-    } else {
-        uint32_t link = side->link, index = run->index;
-        uint64_t place = side->place;
-        int64_t expires = tq_trail_expires(e, run->job);
-        side->link = TQ_NONE;
-        if (!tq_job_become_unless(run->job, TQ_RUNNING, TQ_REQUEUED, TQ_STOP_ASKED, &word)) {
-            side->link = link;
-            end_cancelled(run);
-        } else {
-            tq_fifo_put(&queue->fifo, &run->local->segments, link, place, index);
-            tq_publish_mark(e, queue);
-            watch_expiry(run, word, expires);
-            tq_notify(e, run->local);
-        }
-    }
-}
-
 /* ---- the end ---------------------------------------------------------------------------------------------------- */
 
 void tq_settle_tell(struct trq_job *run, enum trq_end end, const struct tq_gone *gone,
@@ -267,6 +229,48 @@ static void end(struct trq_job *run, enum trq_end how, int64_t waited, int64_t r
     gone.note = how == TRQ_FAILED ? die(run, gone.old)
                                   : tq_job_release(run->engine, run->local, run->index);
     tq_settle_tell(run, how, &gone, waited, ran);
+}
+
+/* There is no memory for it to wait again: as a dead job it takes none that it has not, and can be seen and tried again. */
+static void cannot_wait(struct trq_job *run)
+{
+    tq_error_text(&run->error, TRQ_ENOMEM, "no memory for it to wait again");
+    count(run, TQ_COUNT_dead, 1);
+    end(run, TRQ_FAILED, 0, 0);
+}
+
+/* ---- to its old place ------------------------------------------------------------------------------------------- */
+
+void tq_settle_go_back(struct trq_job *run)
+{
+    struct trq_engine *e = run->engine;
+    struct tq_side *side = tq_side_at(e, tq_cold_side(tq_load(&run->job->cold, relaxed)));
+    struct tq_queue *queue = e->registry.queues[tq_job_queue_number(run->job)];
+    uint64_t word;
+    if (run->word & TQ_QUEUE_LOCKED)
+        tq_queue_lock_leave(e, run->local, run->job, run->index, tq_word_generation(run->word),
+                            true);
+    if (tq_load(&run->job->word, relaxed) & TQ_STOP_ASKED) {
+        end_cancelled(run);
+    } else if (!credit(run) || (run->word & TQ_EXPIRES && !tq_timer_reserve(e, run->local, 1))) {
+        cannot_wait(run);
+    } else if (run->word & TQ_QUEUE_LOCKED) {
+        come_back(run, TQ_REQUEUED, tq_load(&run->job->enqueued, relaxed), true);
+    } else {
+        uint32_t link = side->link, index = run->index;
+        uint64_t place = side->place;
+        int64_t expires = tq_trail_expires(e, run->job);
+        side->link = TQ_NONE;
+        if (!tq_job_become_unless(run->job, TQ_RUNNING, TQ_REQUEUED, TQ_STOP_ASKED, &word)) {
+            side->link = link;
+            end_cancelled(run);
+        } else {
+            tq_fifo_put(&queue->fifo, &run->local->segments, link, place, index);
+            tq_publish_mark(e, queue);
+            watch_expiry(run, word, expires);
+            tq_notify(e, run->local);
+        }
+    }
 }
 
 /* ---- failure ---------------------------------------------------------------------------------------------------- */
@@ -347,6 +351,6 @@ void tq_settle_other(struct trq_job *run, enum trq_end how, int64_t waited, int6
     else {
         set_flag(run->job, TQ_RETRIES, false);
         if (!again(run, run->requeue.ns))
-            drop(run);
+            cannot_wait(run);
     }
 }
