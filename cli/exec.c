@@ -12,6 +12,7 @@
 #include "cli/child.h"
 #include "cli/talk.h"
 #include "cli/watch.h"
+#include "cli/workers.h"
 
 #define EXEC_INPUTS(F, W)                                                                          \
     F(W, json, argv, TRQ_REQUIRED, NULL)                                                           \

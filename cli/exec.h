@@ -10,10 +10,6 @@
 
 #include <jansson.h>
 
-#include <tresque.h>
-
-extern const struct trq_worker tq_exec_worker;
-
 /* What is wrong with these inputs beyond what the declaration says, or NULL. Static. */
 const char *tq_exec_fault(const json_t *inputs);
 

@@ -70,7 +70,7 @@ static bool parse_file(struct tq_schedule *schedule, const struct tq_buffer *tex
         tq_say("%s: %s, where a schedule is a list: [{\"name\":\"...\",\"cron\":\"...\","
                "\"worker\":\"...\"}]",
                schedule->path, tq_fields_type(schedule->root));
-    return schedule->root && json_is_array(schedule->root);
+    return json_is_array(schedule->root);
 }
 
 /* ---- one entry ---------------------------------------------------------------------------------------- */

@@ -35,7 +35,8 @@ int tq_watch_wait_ms(const struct tq_watch *watch)
 static double round_seconds(struct trq_span limit)
 {
     const int64_t unit_ns = limit.ns >= trq_ms(200).ns ? trq_ms(10).ns : trq_us(100).ns;
-    return (double)((limit.ns + unit_ns / 2) / unit_ns * unit_ns) / 1e9;
+    const int64_t units = (limit.ns + unit_ns / 2) / unit_ns;
+    return (double)units * ((double)unit_ns / 1e9);
 }
 
 enum trq_end tq_watch_fail(const struct tq_watch *watch, enum tq_stop why, const char *more)
