@@ -85,7 +85,7 @@ static bool create_engine(struct run *run)
     struct trq_error error;
     config.threads = options->threads;
     config.jobs_max = options->jobs_max;
-    config.sample_every = 1; /* the times of each job are shown */
+    config.sample_every = 1;         /* the times of each job are shown */
     config.dead_max = TRQ_DEAD_NONE; /* nobody could look at them: each is told as it dies */
     config.thread_end = thread_end;
     config.log = log_text;
