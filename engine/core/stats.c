@@ -147,7 +147,7 @@ int trq_stats_engine(struct trq_engine *engine, struct trq_engine_stats *out)
     struct trq_engine_stats stats = {.threads = (uint32_t)engine->thread_count};
     stats.asleep = tq_load(&engine->idle, relaxed);
     uint64_t ended = all.done + all.skipped + all.discarded + all.dead + all.dropped +
-                     all.cancelled + all.replaced + all.merged;
+                     all.cancelled + all.replaced + all.merged + all.expired;
     stats.jobs = all.enqueued > ended ? all.enqueued - ended : 0;
     const struct tq_local *local = tq_load(&engine->locals, acquire);
     for (; local; local = tq_load(&local->older, relaxed)) {
