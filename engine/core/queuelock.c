@@ -258,11 +258,7 @@ static void merge(struct trq_engine *e, struct tq_local *local, struct tq_queue_
 {
     r->begun = larger(r->begun, tq_job_begun(job));
     r->failures = larger(r->failures, tq_job_failures(job));
-    uint32_t slips = tq_slips_detach(e, job, index, under_stripe);
-    if (slips) { /* the last that failed */
-        tq_slips_give(e, local, r->slips);
-        r->slips = slips;
-    }
+    r->slips = tq_slips_join(e, local, r->slips, tq_slips_detach(e, job, index, under_stripe));
 }
 
 /* A job that was cancelled while it ran does not come back. */

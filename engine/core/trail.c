@@ -198,15 +198,25 @@ uint32_t tq_slips_detach(struct trq_engine *engine, struct tq_job *job, uint32_t
     return slips;
 }
 
+/* The newer first: both are so, as far as nobody has set the clock back. */
 static uint32_t join(const struct trq_engine *e, uint32_t a, uint32_t b)
 {
-    if (!a || !b)
-        return a ? a : b;
-    uint32_t first = slip_at(e, a)->wall >= slip_at(e, b)->wall ? a : b, last = first;
-    while (slip_at(e, last)->next)
-        last = slip_at(e, last)->next;
-    slip_at(e, last)->next = first == a ? b : a;
+    uint32_t first = 0, *end = &first;
+    while (a && b) {
+        uint32_t *newer = slip_at(e, a)->wall >= slip_at(e, b)->wall ? &a : &b;
+        *end = *newer;
+        end = &slip_at(e, *newer)->next;
+        *newer = *end;
+    }
+    *end = a ? a : b;
     return first;
+}
+
+uint32_t tq_slips_join(struct trq_engine *engine, struct tq_local *local, uint32_t a, uint32_t b)
+{
+    uint32_t all = join(engine, a, b);
+    tq_slips_give(engine, local, cut(engine, all));
+    return all;
 }
 
 void tq_slips_attach(struct trq_engine *engine, struct tq_local *local, uint32_t index,

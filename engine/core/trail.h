@@ -69,7 +69,9 @@ const char *tq_trail_last(const struct trq_engine *engine, const struct tq_job *
 /* The whole list is the caller's now, as the job is. under_stripe: he has its stripe. 0: there is none. */
 uint32_t tq_slips_detach(struct trq_engine *engine, struct tq_job *job, uint32_t index,
                          bool under_stripe);
-/* The job, which is the caller's, gets that list ahead of or behind its own, by age; what is too many goes. */
+/* Two lists that are the caller's as one, by age; what is too many goes. */
+uint32_t tq_slips_join(struct trq_engine *engine, struct tq_local *local, uint32_t a, uint32_t b);
+/* The job, which is the caller's, gets that list among its own, by age; what is too many goes. */
 void tq_slips_attach(struct trq_engine *engine, struct tq_local *local, uint32_t index,
                      uint32_t slips);
 void tq_slips_give(struct trq_engine *engine, struct tq_local *local, uint32_t slips);
