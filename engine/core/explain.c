@@ -161,6 +161,11 @@ static bool explain_parked(const struct look *l, struct trq_why *why)
     char since[40];
     if (!tq_worker_lock_look(e, l->index, l->word, &parked))
         return false;
+    count_failures(l, why);
+    if (l->word & TQ_EXPIRES)
+        why->limit = wall_of_boot(e, tq_trail_expires(e, l->job));
+    if (!is_still_so(l))
+        return false;
     why->state = TRQ_IS_PARKED;
     why->worker = parked.worker;
     why->queue = parked.queue->text;
