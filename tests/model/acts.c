@@ -52,9 +52,11 @@ static int draw_job(struct world *w, struct draw *draw)
     for (int i = 0; i < w->model.job_count; i++)
         if (w->model.job[i].state != M_ENDED)
             live[count++] = i;
+    int job = w->model.job_count ? draw_below(draw, w->model.job_count) : -1;
     if (count && draw_percent(draw, 88))
-        return live[draw_below(draw, count)];
-    return w->model.job_count ? draw_below(draw, w->model.job_count) : -1;
+        job = live[draw_below(draw, count)];
+    /* Another thread is about to end it. */
+    return job >= 0 && w->threads && model_is_late(&w->model, &w->model.job[job]) ? -1 : job;
 }
 
 static struct m_inputs draw_inputs(struct draw *draw)
@@ -111,6 +113,34 @@ static bool contains(const struct m_job *j, struct m_inputs part)
 
 /* ---- enqueue ----------------------------------------------------------------------------------------------------------- */
 
+/* Another thread would end it at once, and who of two is first to do so is not seen. */
+static bool is_born_late(const struct world *w, const struct m_call *call)
+{
+    return w->threads && call->queue_lock && call->limits.deadline <= w->model.boot;
+}
+
+static void draw_limits(struct world *w, struct draw *draw, struct m_call *call,
+                        struct trq_opts *opts)
+{
+    call->limits = w->limits[call->worker];
+    if (draw_percent(draw, 12)) {
+        const struct policy_pair *policy = &policies[1 + draw_below(draw, POLICIES - 1)];
+        opts->retry = policy->retry;
+        call->limits.policy = &policy->rule;
+    }
+    if (draw_percent(draw, 12))
+        opts->expires_in.ns = call->limits.expires_in = draw_limit(draw);
+    if (draw_percent(draw, 12))
+        opts->timeout.ns = call->limits.timeout = draw_limit(draw);
+    opts->inherit_deadline = draw_percent(draw, w->within >= 0 ? 50 : 10);
+    if (opts->inherit_deadline && w->within >= 0)
+        call->limits.deadline = w->model.job[w->within].deadline;
+    if (opts->inherit_deadline && is_born_late(w, call)) {
+        opts->inherit_deadline = false;
+        call->limits.deadline = INT64_MAX;
+    }
+}
+
 static void draw_call(struct world *w, struct draw *draw, struct m_call *call,
                       struct trq_opts *opts)
 {
@@ -147,6 +177,7 @@ static void draw_call(struct world *w, struct draw *draw, struct m_call *call,
         call->when = M_AT;
         call->when_ns = opts->at.ns = draw_wall(w, draw);
     }
+    draw_limits(w, draw, call, opts);
     /* Who may be merged must be able to say into whom. */
     call->listens = call->queue_lock || draw_percent(draw, 85);
     if (call->listens)
@@ -167,9 +198,13 @@ static void describe(const struct m_call *call, const char *what)
 {
     static const char *const when[] = {"now", "in", "at"};
     static const char *const rule[] = {"", " keep", " replace", " debounce"};
+    const struct m_limits *l = &call->limits;
     journal("%s W%d n=%d m=%d x=%d y=%d queue %d %s %lld%s", what, call->worker, call->in.n,
             call->in.m, call->in.x, call->in.y, call->queue, when[call->when],
             (long long)call->when_ns, rule[call->on_conflict]);
+    if (l->expires_in || l->timeout || l->deadline != INT64_MAX)
+        journal("    expires in %lld, timeout %lld, deadline %lld", (long long)l->expires_in,
+                (long long)l->timeout, (long long)l->deadline);
 }
 
 static unsigned write_data(struct world *w, const struct m_call *call)
@@ -199,7 +234,7 @@ static void expect_job(struct world *w, int code, int expected, int job, struct 
         JOURNAL_MUST(world_find(w, id) < 0, "an id for the second time");
 }
 
-static void act_enqueue(struct world *w, struct draw *draw)
+void act_enqueue(struct world *w, struct draw *draw)
 {
     struct m_call call;
     struct trq_opts opts;
@@ -422,7 +457,8 @@ static void act_matching(struct world *w, struct draw *draw, bool in_handler)
             }
         count = trq_run_now_matching(w->engine, worker, dict);
         for (int i = 0; i < w->model.job_count; i++) /* merged ones did not run */
-            expected -= match[i] && w->model.job[i].state == M_ENDED;
+            expected -= match[i] && w->model.job[i].state == M_ENDED &&
+                        w->model.job[i].outcome == TRQ_WAS_MERGED;
         model_settle(&w->model);
     }
     JOURNAL_MUST(count == expected, "it was done to %ld jobs instead of %ld", count, expected);

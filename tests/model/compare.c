@@ -26,6 +26,54 @@ static bool world_knows(const struct world *w, int job)
 
 /* ---- what it did by itself ------------------------------------------------------------------------------------------- */
 
+static struct trq_why explain(struct world *w, int job)
+{
+    struct trq_why why = {.size = sizeof why};
+    world_state(w, job, &why);
+    return why;
+}
+
+/* A wall time, on the clock of elapsed time. */
+static int64_t boot_of(const struct world *w, struct trq_wall wall)
+{
+    return model_on_clock(&w->model, wall.ns, M_WALL, M_BOOT);
+}
+
+/* What chance has made of a retry's delay, and when exactly it was that a wait began. */
+static void look_at_unknown(struct world *w)
+{
+    struct model *m = &w->model;
+    for (int i = 0; i < m->job_count; i++) {
+        const struct m_job *j = &m->job[i];
+        if (!world_knows(w, i))
+            continue;
+        if (j->state == M_SCHEDULED && j->place.due < j->due_latest) {
+            struct trq_why why = explain(w, i);
+            if (why.state == TRQ_IS_SCHEDULED)
+                model_learn_due(m, i, boot_of(w, why.due));
+        } else if ((j->state == M_READY || j->state == M_PARKED) && !j->firing &&
+                   j->expires < j->expires_latest) {
+            struct trq_why why = explain(w, i);
+            if (why.state != TRQ_IS_ENDED && why.state != TRQ_IS_RUNNING && why.limit.ns)
+                model_learn_expires(m, i, boot_of(w, why.limit));
+        }
+    }
+}
+
+/* Of those that are told of their end we shall hear. */
+static void look_at_late_ones(struct world *w)
+{
+    struct model *m = &w->model;
+    for (int i = 0; i < m->job_count; i++) {
+        const struct m_job *j = &m->job[i];
+        bool late = model_is_late(m, j) || (j->state == M_SCHEDULED && j->firing);
+        if (late && !j->listens && world_state(w, i, NULL) == TRQ_IS_ENDED) {
+            journal("  seen: job %d has expired", i);
+            model_expired(m, i);
+        }
+    }
+}
+
 static void look_at_timers(struct world *w, int ended)
 {
     struct model *m = &w->model;
@@ -57,6 +105,8 @@ static void look_at_starts(struct world *w, int taken)
             woken[i] = j->state == M_PARKED;
             continue;
         }
+        if (model_is_late(m, j))
+            continue;
         enum trq_why_state state = world_state(w, i, NULL);
         parked[i] = j->state == M_READY && state == TRQ_IS_PARKED;
         woken[i] = j->state == M_PARKED && (state == TRQ_IS_READY || state == TRQ_IS_PAUSED);
@@ -81,9 +131,20 @@ static void look_at_starts(struct world *w, int taken)
 
 void look(struct world *w, int ended, int taken)
 {
+    struct model *m = &w->model;
+    look_at_unknown(w);
+    if (w->expiring >= 0 && m->job[w->expiring].state != M_ENDED)
+        model_expired(m, w->expiring); /* it holds no lock any more */
     look_at_timers(w, ended);
+    look_at_unknown(w);
+    look_at_late_ones(w);
+    m->before = m->boot;
     if (w->threads)
         look_at_starts(w, taken);
+    for (int i = 0; i < m->job_count && !w->threads; i++)
+        JOURNAL_MUST(i == ended || !model_is_late(m, &m->job[i]) ||
+                         m->job[i].expires_latest > m->boot - M_TICK || m->job[i].since == m->boot,
+                     "the time of job %d to begin is over, and it has not ended", i);
 }
 
 /* Time passes only in trq_test_advance, and only when nothing is ready: who was due before then must have run. */
@@ -94,13 +155,15 @@ void world_look_at_clock(struct world *w, int ended)
     bool due_before[M_JOBS];
     if (passed == 0)
         return;
+    look_at_unknown(
+        w); /* before the clock of the model goes on: a due time is told by the wall clock */
     JOURNAL_MUST(passed > 0 && w->advancing && passed <= w->advance_left, "the clock went by %lld",
                  (long long)passed);
     JOURNAL_MUST(!model_has_work(m), "time has passed while jobs were ready");
     for (int i = 0; i < m->job_count; i++) {
         const struct m_job *j = &m->job[i];
         due_before[i] = j->state == M_SCHEDULED &&
-                        model_remaining(m, j->place.clock, j->place.due) <= passed - M_TICK;
+                        model_remaining(m, j->place.clock, j->due_latest) <= passed - M_TICK;
     }
     journal("  the clock is %lld further", (long long)passed);
     w->advance_left -= passed;
@@ -118,7 +181,7 @@ void look_for_late_ones(struct world *w)
     for (int i = 0; i < w->model.job_count; i++)
         JOURNAL_MUST(w->model.job[i].state != M_SCHEDULED ||
                          model_remaining(&w->model, w->model.job[i].place.clock,
-                                         w->model.job[i].place.due) > -M_TICK,
+                                         w->model.job[i].due_latest) > -M_TICK,
                      "job %d is due and not ready", i);
 }
 
@@ -145,6 +208,56 @@ static void compare_ahead(struct world *w, int job, const struct trq_why *why)
                  "job %d: %llu are ahead of it, not %llu to %llu", job,
                  (unsigned long long)why->ahead, (unsigned long long)surely,
                  (unsigned long long)perhaps);
+}
+
+/* An error of a text that others have, too. */
+static int unsaid(const struct m_errors *e, const struct m_error *error)
+{
+    for (int i = 0; i < e->count; i++)
+        if (e->error[i].number >= NOT_SAID && e->error[i].attempt == error->attempt &&
+            e->error[i].wall == error->wall)
+            return e->error[i].number;
+    return NOT_SAID;
+}
+
+void compare_errors(struct world *w, int job)
+{
+    struct trq_failure failures[TRQ_FAILURES_KEPT];
+    struct m_error list[TRQ_FAILURES_KEPT];
+    size_t count = 0;
+    int code = trq_failures(w->engine, w->model.job[job].id, failures, TRQ_FAILURES_KEPT, &count);
+    JOURNAL_MUST(code == TRQ_OK, "trq_failures of job %d: %s", job, trq_code_name(code));
+    JOURNAL_MUST(count <= TRQ_FAILURES_KEPT, "job %d: %zu failures are kept", job, count);
+    for (size_t i = 0; i < count; i++) {
+        char text[TRQ_FAILURE_TEXT];
+        int number = error_number(failures[i].text);
+        list[i] = (struct m_error){number, (int)failures[i].attempt, failures[i].at.ns};
+        if (number < 0) /* which of all that say the same */
+            list[i].number = unsaid(&w->model.job[job].errors, &list[i]);
+        error_text_cut(list[i].number, text, sizeof text);
+        JOURNAL_MUST(strcmp(text, failures[i].text) == 0, "job %d failed by: %s", job,
+                     failures[i].text);
+    }
+    model_learn_errors(&w->model, job, list, (int)count);
+}
+
+/* How often it failed and may, and by when it has to begin, or to end. */
+static void compare_limits(struct world *w, int job, const struct trq_why *why)
+{
+    const struct m_job *j = &w->model.job[job];
+    int retries = j->limits.policy->retries;
+    JOURNAL_MUST(why->failures == (uint32_t)j->failures, "job %d has failed %u times, not %d", job,
+                 why->failures, j->failures);
+    JOURNAL_MUST(why->retries == (retries == M_FOREVER ? UINT32_MAX : (uint32_t)retries),
+                 "job %d has %u retries instead of %d", job, why->retries, retries);
+    int64_t limit = INT64_MAX;
+    if (j->state == M_READY || j->state == M_PARKED)
+        limit = j->expires;
+    else if (j->state == M_RUNNING)
+        limit = j->deadline;
+    int64_t wall = limit == INT64_MAX ? 0 : model_on_clock(&w->model, limit, M_BOOT, M_WALL);
+    JOURNAL_MUST(why->limit.ns == wall, "job %d: its limit is %lld instead of %lld", job,
+                 (long long)why->limit.ns, (long long)wall);
 }
 
 static void compare_due(struct world *w, int job, const struct trq_why *why)
@@ -208,6 +321,9 @@ void compare_job(struct world *w, int job)
                  "job %d: worker %s, queue %s, weight %d", job, why.worker, why.queue,
                  (int)why.weight);
     JOURNAL_MUST(why.text[0], "job %d: no sentence", job);
+    compare_limits(w, job, &why);
+    if (j->failures || j->errors.count)
+        compare_errors(w, job);
     if (j->state == M_SCHEDULED)
         compare_due(w, job, &why);
     else if (j->state == M_PARKED)
@@ -235,7 +351,7 @@ static void compare_sums(const struct world *w, const char *name, const struct m
                          const struct trq_worker_stats *s)
 {
     uint64_t ended = s->done + s->skipped + s->discarded + s->dead + s->dropped + s->cancelled +
-                     s->replaced + s->merged;
+                     s->replaced + s->merged + s->expired;
     /* A start that had to wait and was woken and had to wait again may go unseen. */
     JOURNAL_MUST(s->parked >= c->parked && (w->threads || s->parked == c->parked),
                  "%s: parked %llu, not %llu", name, (unsigned long long)s->parked,
@@ -288,6 +404,10 @@ static void compare_engine(struct world *w)
                  (unsigned long long)jobs, (unsigned long long)scheduled);
     JOURNAL_MUST(s.parked == parked, "the engine has %llu parked, not %llu",
                  (unsigned long long)s.parked, (unsigned long long)parked);
+    JOURNAL_MUST(s.stuck == w->model.stuck || !w->threads, "%llu runs are stuck, not %llu",
+                 (unsigned long long)s.stuck, (unsigned long long)w->model.stuck);
+    JOURNAL_MUST(s.bad_delays == w->model.bad_delays, "%llu bad delays, not %llu",
+                 (unsigned long long)s.bad_delays, (unsigned long long)w->model.bad_delays);
     JOURNAL_MUST(s.stale_releases == 0, "a worker lock was given back by who did not hold it");
 }
 

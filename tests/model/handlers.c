@@ -20,6 +20,14 @@ static int enter(struct trq_job *run)
     return job;
 }
 
+/* The text of that error, or the beginning of it. */
+static bool says(const struct trq_error *error, int number)
+{
+    char text[sizeof error->text];
+    error_text_cut(number, text, sizeof text);
+    return strcmp(error->text, text) == 0;
+}
+
 /* The bytes that one run's functions share. */
 static void look_at_state(struct world *w, struct trq_job *run, int job)
 {
@@ -74,6 +82,17 @@ static void take(struct world *w, struct trq_job *run, int job)
                  "job %d: another x", job);
 }
 
+static void look_at_errors(struct world *w, struct trq_job *run, int job)
+{
+    const struct m_errors *e = &w->model.job[job].errors;
+    char text[TRQ_FAILURE_TEXT] = "";
+    compare_errors(w, job);
+    if (e->count)
+        error_text_cut(e->error[0].number, text, sizeof text);
+    JOURNAL_MUST(strcmp(trq_job_last_error(run), text) == 0, "job %d: it failed last by: %.80s",
+                 job, trq_job_last_error(run));
+}
+
 static void begin(struct world *w, struct trq_job *run, int job)
 {
     struct m_job *j = &w->model.job[job];
@@ -94,7 +113,13 @@ static void begin(struct world *w, struct trq_job *run, int job)
     model_begin(&w->model, job);
     JOURNAL_MUST(w->data[j->key] >= j->must_see, "job %d does not see what was written", job);
     j->must_see = 0;
-    JOURNAL_MUST(trq_job_attempt(run) == 1, "job %d: attempt %d", job, trq_job_attempt(run));
+    JOURNAL_MUST(trq_job_attempt(run) == j->failures + 1, "job %d: attempt %d instead of %d", job,
+                 trq_job_attempt(run), j->failures + 1);
+    look_at_errors(w, run, job);
+    int64_t left = trq_job_time_left(run).ns;
+    int64_t expected = j->deadline == INT64_MAX ? INT64_MAX : j->deadline - w->model.boot;
+    JOURNAL_MUST(left == expected, "job %d has %lld left instead of %lld", job, (long long)left,
+                 (long long)expected);
 }
 
 /* ---- worker locks' functions --------------------------------------------------------------------------------------------- */
@@ -102,11 +127,14 @@ static void begin(struct world *w, struct trq_job *run, int job)
 static enum trq_end answer(struct world *w, struct trq_job *run, int job, enum trq_end end)
 {
     static const char *const word[] = {"done", "skip", "fail", "discard", "requeue"};
+    char text[ERROR_TEXT];
+    int error = 0;
     journal("  job %d ends: %s", job, word[end]);
     w->stage[job] = NOT_TAKEN;
     switch (end) {
     case TRQ_FAILED:
-        end = trq_fail(run, "as planned");
+        error = ++w->model.errors;
+        end = trq_fail(run, "%s", error_text(error, text));
         break;
     case TRQ_DISCARDED:
         end = trq_discard(run, "as planned");
@@ -117,7 +145,7 @@ static enum trq_end answer(struct world *w, struct trq_job *run, int job, enum t
     default:
         break;
     }
-    model_end(&w->model, job, end, 0);
+    model_end(&w->model, job, end, 0, error);
     return end;
 }
 
@@ -219,12 +247,13 @@ bool world_needed(struct trq_job *run)
 static enum trq_end finish(struct world *w, struct trq_job *run, int job, struct draw *plan)
 {
     int r = draw_below(plan, 100);
-    if (w->runs[job] > 5 || r < 60)
-        return answer(w, run, job, TRQ_DONE);
-    if (r < 65)
-        return answer(w, run, job, TRQ_SKIP);
-    if (r < 70)
+    int runs = w->runs[job];
+    if (runs <= 12 && draw_percent(plan, w->fails[w->model.job[job].worker]))
         return answer(w, run, job, TRQ_FAILED);
+    if (runs > 5 || r < 65)
+        return answer(w, run, job, TRQ_DONE);
+    if (r < 70)
+        return answer(w, run, job, TRQ_SKIP);
     if (r < 74)
         return answer(w, run, job, TRQ_DISCARDED);
     if (r < 86)
@@ -232,13 +261,21 @@ static enum trq_end finish(struct world *w, struct trq_job *run, int job, struct
     w->stage[job] = NOT_TAKEN;
     if (r == 99) {
         journal("  job %d returns a number that is no end", job);
-        model_end(&w->model, job, TRQ_FAILED, 0);
+        model_end(&w->model, job, TRQ_FAILED, 0, NOT_SAID + ++w->model.errors);
         return (enum trq_end)77;
     }
     int64_t after = r == 98 ? -draw_span(plan) : draw_span(plan);
     journal("  job %d ends: requeue in %lld", job, (long long)after);
-    model_end(&w->model, job, TRQ_REQUEUED, after);
+    model_end(&w->model, job, TRQ_REQUEUED, after, 0);
     return trq_requeue_in(run, trq_ns(after));
+}
+
+/* What it enqueues may inherit its deadline. */
+static void act_within(struct world *w, struct draw *plan, int job)
+{
+    w->within = job;
+    act(w, plan, true);
+    w->within = NOBODY;
 }
 
 enum trq_end world_perform(struct trq_job *run)
@@ -251,23 +288,45 @@ enum trq_end world_perform(struct trq_job *run)
     journal("  job %d performs", job);
     struct draw plan = plan_of(w, job, 3000 + w->runs[job]++);
     if (draw_percent(&plan, 35))
-        act(w, &plan, true);
+        act_within(w, &plan, job);
     if (draw_percent(&plan, 15))
-        act(w, &plan, true);
+        act_within(w, &plan, job);
     if (w->hold && draw_percent(&plan, 85)) {
         w->hold(w, job);
         w->model.thread = trq_job_thread(run) + 1;
         world_look_at_clock(w, NOBODY);
     }
     if (draw_percent(&plan, 15))
-        act(w, &plan, true);
-    if (w->model.job[job].asked_to_stop)
-        JOURNAL_MUST(trq_job_should_stop(run), "job %d was cancelled and is not told", job);
-    else if (w->runs[job] == 1)
-        JOURNAL_MUST(!trq_job_should_stop(run), "job %d is to stop, and nobody said so", job);
+        act_within(w, &plan, job);
+    bool stop = model_should_stop(&w->model, &w->model.job[job]);
+    JOURNAL_MUST(trq_job_should_stop(run) == stop, "job %d is %s", job,
+                 stop ? "to stop, and is not told" : "told to stop, and nobody said so");
     enum trq_end end = finish(w, run, job, &plan);
     world_leave(w);
     return end;
+}
+
+void world_exhausted(struct trq_job *run, const struct trq_error *error)
+{
+    struct world *w = trq_job_host(run);
+    int job = enter(run);
+    const struct m_job *j = &w->model.job[job];
+    journal("  job %d is given up", job);
+    JOURNAL_MUST(j->state == M_ENDED && j->outcome == TRQ_WAS_DEAD,
+                 "job %d is given up, and can be tried again", job);
+    JOURNAL_MUST(!w->given_up[job], "job %d is given up twice", job);
+    JOURNAL_MUST(!w->state_seen[job], "job %d is given up before its state was dropped", job);
+    JOURNAL_MUST(says(error, j->errors.error[0].number), "job %d is given up for: %.60s", job,
+                 error->text);
+    w->given_up[job] = true;
+    struct draw plan = plan_of(w, job, 4000);
+    if (draw_percent(&plan, 30)) {
+        w->within = job;
+        act_enqueue(w, &plan);
+        w->within = NOBODY;
+        world_hear_pending(w);
+    }
+    world_leave(w);
 }
 
 /* ---- ends ---------------------------------------------------------------------------------------------------------------------- */
@@ -278,7 +337,9 @@ static void hear(struct world *w, const struct pending_end *end)
     JOURNAL_MUST(job >= 0, "the end of an unknown job");
     struct m_job *j = &w->model.job[job];
     int other = end->other.slot || end->other.birth ? world_find(w, end->other) : -1;
-    if (j->firing) {
+    if (end->outcome == TRQ_WAS_EXPIRED && j->state != M_ENDED) {
+        model_expired(&w->model, job);
+    } else if (j->firing) {
         model_merged(&w->model, job, other); /* one of many that are run now */
     } else if (j->state == M_SCHEDULED && end->outcome == TRQ_WAS_MERGED) {
         look(w, job, NOBODY);
@@ -288,7 +349,38 @@ static void hear(struct world *w, const struct pending_end *end)
         if (!w->gathering)
             model_settle(&w->model);
     }
+    if (end->outcome == TRQ_WAS_DEAD)
+        JOURNAL_MUST(w->given_up[job] == (w->workers[j->worker].exhausted != NULL),
+                     "job %d is dead, and its worker was %stold", job,
+                     w->given_up[job] ? "" : "not ");
     model_told(&w->model, job, end->outcome, other);
+}
+
+static void look_at_event(struct world *w, int job, const struct trq_event *event,
+                          const struct trq_error *error)
+{
+    const struct m_job *j = &w->model.job[job];
+    JOURNAL_MUST(event->attempts == j->begun || event->attempts == j->merged,
+                 "job %d: its handler began %d times, its end says %d", job, j->begun,
+                 event->attempts);
+    bool must = event->outcome == TRQ_WAS_DEAD || event->outcome == TRQ_WAS_DISCARDED;
+    bool may = must || (j->errors.count && event->outcome >= TRQ_WAS_DROPPED);
+    /* One that has handed over why it failed has nothing to say, nor perhaps one that was cancelled while it ran. */
+    must |= may && event->outcome != TRQ_WAS_MERGED && event->outcome != TRQ_WAS_CANCELLED;
+    JOURNAL_MUST(error ? may && error->text[0] : !must,
+                 "job %d: an error where there is none, or none", job);
+    if (!error || event->outcome == TRQ_WAS_DISCARDED || j->errors.open)
+        return;
+    char text[ERROR_TEXT];
+    size_t size = strlen(error_text(j->errors.error[0].number, text));
+    size = size < TRQ_RESULT_MAX ? size : TRQ_RESULT_MAX;
+    if (event->outcome != TRQ_WAS_DEAD) /* as it is kept */
+        text[TRQ_FAILURE_TEXT - 1] = '\0';
+    JOURNAL_MUST(strncmp(error->text, text, sizeof error->text - 1) == 0,
+                 "job %d has failed by: %.60s", job, error->text);
+    JOURNAL_MUST(event->result_size == size && memcmp(event->result, text, size) == 0,
+                 "job %d has failed, and its event says %.*s", job, (int)event->result_size,
+                 (const char *)event->result);
 }
 
 void world_on_end(void *host, const struct trq_event *event, const struct trq_error *error)
@@ -297,16 +389,13 @@ void world_on_end(void *host, const struct trq_event *event, const struct trq_er
     world_enter(w, -1);
     journal("  told: job %d ended as %s", world_find(w, event->id),
             trq_outcome_name(event->outcome));
-    world_look_at_clock(w, world_find(w, event->id));
-    bool failed = event->outcome == TRQ_WAS_DEAD || event->outcome == TRQ_WAS_DISCARDED;
-    JOURNAL_MUST(failed == (error && error->text[0]), "an error where there is none, or none");
-    struct pending_end end = {event->id, event->other, event->outcome};
     int job = world_find(w, event->id);
+    w->expiring = event->outcome == TRQ_WAS_EXPIRED ? job : NOBODY;
+    world_look_at_clock(w, job);
+    w->expiring = NOBODY;
+    struct pending_end end = {event->id, event->other, event->outcome};
     if (job >= 0)
-        JOURNAL_MUST(event->attempts == w->model.job[job].begun ||
-                         event->attempts == w->model.job[job].merged,
-                     "job %d: its handler began %d times, its end says %d", job,
-                     w->model.job[job].begun, event->attempts);
+        look_at_event(w, job, event, error);
     bool other_known =
         (!event->other.slot && !event->other.birth) || world_find(w, event->other) >= 0;
     if (job >= 0 && other_known) {
@@ -318,10 +407,30 @@ void world_on_end(void *host, const struct trq_event *event, const struct trq_er
     world_leave(w);
 }
 
-void world_after_call(struct world *w)
+void world_hear_pending(struct world *w)
 {
     for (int i = 0; i < w->pending_count; i++)
         hear(w, &w->pending[i]);
     w->pending_count = 0;
+}
+
+void world_after_call(struct world *w)
+{
+    world_hear_pending(w);
     JOURNAL_MUST(w->model.untold == 0, "%d jobs have ended and nobody was told", w->model.untold);
+}
+
+void world_on_stuck(void *host, const struct trq_stuck *stuck)
+{
+    struct world *w = host;
+    world_enter(w, -1);
+    int job = world_find(w, stuck->id);
+    journal("  told: job %d is stuck", job);
+    JOURNAL_MUST(job >= 0, "an unknown job is stuck");
+    const struct m_job *j = &w->model.job[job];
+    JOURNAL_MUST(strcmp(stuck->worker, w->workers[j->worker].name) == 0 &&
+                     strcmp(stuck->queue, w->queue_text[j->queue]) == 0,
+                 "job %d is stuck, and is of %s in queue %s", job, stuck->worker, stuck->queue);
+    model_report_stuck(&w->model, job, stuck->over.ns);
+    world_leave(w);
 }

@@ -11,6 +11,7 @@ struct run_state {
 
 enum trq_end world_perform(struct trq_job *job);
 bool world_needed(struct trq_job *job);
+void world_exhausted(struct trq_job *job, const struct trq_error *error);
 void world_state_drop(void *state, struct trq_job *job);
 enum trq_end world_queue_key(struct trq_job *job, struct trq_key *key);
 enum trq_end world_queue_key_none(struct trq_job *job, struct trq_key *key);

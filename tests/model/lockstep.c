@@ -115,10 +115,11 @@ static int find_stay(bool guards_only, struct draw *draw)
     return count ? found[draw_below(draw, count)] : -1;
 }
 
+static void await_due(struct world *w, bool clock_was_set);
+
 static void after_turn(struct world *w)
 {
-    look(w, NOBODY, NOBODY);
-    world_after_call(w);
+    await_due(w, false); /* who was late when it was made ends */
     model_check_waiters(&w->model);
 }
 
@@ -161,6 +162,9 @@ static bool all_seen(struct world *w)
     for (int i = 0; i < w->model.job_count; i++) {
         const struct m_job *j = &w->model.job[i];
         if (j->state == M_SCHEDULED && !j->firing && model_is_due(&w->model, j))
+            return false;
+        if (model_is_late(&w->model, j) ||
+            (j->state == M_RUNNING && j->deadline <= w->model.boot && !j->reported))
             return false;
         depth += j->state == M_READY || j->firing;
     }
@@ -259,6 +263,7 @@ static void make_engine(struct world *w)
                                 .jobs_max = 4000,
                                 .host = w,
                                 .sample_every = 1,
+                                .on_stuck = world_on_stuck,
                                 .hooks = &hooks};
     JOURNAL_MUST(trq_engine_create(&config, &w->engine, &error) == TRQ_OK &&
                      trq_register(w->engine, &w->app, &error) == TRQ_OK &&

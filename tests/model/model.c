@@ -34,7 +34,7 @@ static uint64_t *counter_of(struct m_counters *c, enum trq_outcome outcome)
     case TRQ_WAS_MERGED:
         return &c->merged;
     case TRQ_WAS_EXPIRED:
-        break;
+        return &c->expired;
     }
     journal_fail("outcome %d", (int)outcome);
 }
@@ -132,11 +132,17 @@ static bool holds(const struct model *m, const struct m_job *j)
     return false;
 }
 
+/* 4.7 */
+static bool lets_go(const struct model *m, const struct m_job *j)
+{
+    return model_is_late(m, j) && m->mistake != WRONG_TWIN;
+}
+
 int model_holder(const struct model *m, int key)
 {
     int found = -1;
     for (int i = 0; key && i < m->job_count; i++)
-        if (m->job[i].key == key && holds(m, &m->job[i])) {
+        if (m->job[i].key == key && holds(m, &m->job[i]) && !lets_go(m, &m->job[i])) {
             JOURNAL_MUST(found < 0, "model: jobs %d and %d wait with one queue lock", found, i);
             found = i;
         }
@@ -152,6 +158,12 @@ static int add_job(struct model *m, const struct m_call *call, int key, bool fro
     j->worker = call->worker;
     j->queue = call->queue;
     j->in = call->in;
+    j->limits = call->limits;
+    j->expires = j->expires_latest = j->deadline = INT64_MAX;
+    if (m->mistake == WRONG_INHERIT)
+        j->limits.deadline = INT64_MAX;
+    if (m->mistake == WRONG_EXPIRY && call->limits.expires_in)
+        j->expires = model_plus(m->boot, call->limits.expires_in);
     j->listens = call->listens;
     j->key = key;
     j->from_scheduling = from_scheduling;
@@ -173,7 +185,7 @@ static int debounce(struct model *m, struct m_job *twin, const struct m_lock *lo
     }
     if (due <= twin->place.due)
         return TRQ_DUPLICATE;
-    twin->place.due = due;
+    twin->place.due = twin->due_latest = due;
     twin->place.scheduled = 0;
     return TRQ_DEBOUNCED;
 }
@@ -209,6 +221,8 @@ int model_enqueue(struct model *m, const struct m_call *call, int *out_job)
         rule = call->on_conflict;
     bool from_scheduling = lock && (lock->from_scheduling || rule == TRQ_DEBOUNCE);
     int key = lock ? model_key(lock, call->worker, call->in, call->in.n) : 0;
+    if (!later || from_scheduling)
+        model_end_late(m, key);
     int twin = key && (!later || from_scheduling) ? model_holder(m, key) : -1;
     int code = twin < 0 ? TRQ_OK : meet(m, call, rule, later, clock, due, twin);
     if (code == TRQ_DUPLICATE || code == TRQ_DEBOUNCED) {
@@ -257,7 +271,7 @@ int model_move(struct model *m, int job, enum m_clock clock, int64_t due)
         return TRQ_GONE;
     j->first = model_on_clock(m, j->first, j->place.clock, clock);
     j->place.clock = clock;
-    j->place.due = due;
+    j->place.due = j->due_latest = due;
     j->place.scheduled = 0;
     return TRQ_OK;
 }
@@ -267,6 +281,8 @@ int model_run_now(struct model *m, int job)
     struct m_job *j = &m->job[job];
     if (j->state != M_SCHEDULED)
         return TRQ_GONE;
+    if (!j->from_scheduling)
+        model_end_late(m, j->key);
     int twin = j->from_scheduling || m->mistake == WRONG_RUN_NOW ? -1 : model_holder(m, j->key);
     if (twin < 0) {
         model_line_up(m, job);
@@ -290,6 +306,7 @@ void model_merge(struct model *m, int job, int into)
     struct m_job *j = &m->job[job], *t = &m->job[into];
     if (t->merged < j->begun)
         t->merged = j->begun;
+    model_hand_over(m, j, t);
     if (t->must_see < j->must_see)
         t->must_see = j->must_see;
     t->absorbed |= t->state == M_STARTING;
@@ -303,6 +320,7 @@ void model_line_up(struct model *m, int job)
     m->job[job].state = M_READY;
     m->job[job].firing = false;
     m->job[job].place = (struct m_place){.at = ++m->ticket};
+    model_begin_wait(m, &m->job[job], m->boot, m->boot);
 }
 
 void model_schedule(struct model *m, int job, enum m_clock clock, int64_t due)
@@ -311,18 +329,26 @@ void model_schedule(struct model *m, int job, enum m_clock clock, int64_t due)
     m->job[job].first = clock == M_WALL ? m->wall : m->boot;
     m->job[job].place = (struct m_place){
         .due = due, .clock = clock, .scheduled = ++m->schedulings, .thread = m->thread};
+    m->job[job].due_latest = due;
 }
 
-void model_return(struct model *m, int job, bool later, int64_t due)
+void model_return(struct model *m, int job, int64_t due, int64_t latest)
 {
     struct m_job *j = &m->job[job];
+    bool later = latest > m->boot;
     j->state = M_RUNNING;
     bool asks = (!later || j->from_scheduling) && m->mistake != WRONG_MERGE;
+    if (asks)
+        model_end_late(m, j->key);
     int twin = asks ? model_holder(m, j->key) : -1;
-    if (twin >= 0 && twin != job)
+    if (twin >= 0 && twin != job) {
         model_merge(m, job, twin);
-    else if (later)
+    } else if (later) {
         model_schedule(m, job, M_BOOT, due);
-    else
+        j->due_latest = latest;
+        if (latest > due)
+            j->place.scheduled = 0;
+    } else {
         model_line_up(m, job);
+    }
 }

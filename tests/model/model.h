@@ -32,9 +32,20 @@ enum { M_JOBS = 1500, M_QUEUES = 4, M_WORKERS = 5, M_SPACES = 16 };
     X(WRONG_DEBOUNCE, "debouncing knows no bound")                                                 \
     X(WRONG_MERGE, "a requeued job does not ask for its queue lock")                               \
     X(WRONG_RUN_NOW, "a job that is run now does not ask for its queue lock")                      \
+    X(WRONG_NO_RETRY, "a job that failed is never tried again")                                    \
+    X(WRONG_ONE_MORE, "a job is tried once more than its policy says")                             \
+    X(WRONG_DELAY, "each retry waits as long as the first")                                        \
+    X(WRONG_REASON, "why a job failed is known of the first time only")                            \
+    X(WRONG_COUNT, "what was merged into a job does not raise its count of failures")              \
+    X(WRONG_CANCEL, "a job that was cancelled while it ran is tried again")                        \
+    X(WRONG_EXPIRY, "the time to begin counts from the enqueueing, and not from each wait")        \
+    X(WRONG_LATE, "a job in a paused queue does not expire")                                       \
+    X(WRONG_TWIN, "a job whose time is over holds its queue lock still")                           \
     X(WRONG_PARKED, "a parked job has given its queue lock back")                                  \
     X(WRONG_LIMIT, "one more than the limit may run")                                              \
-    X(WRONG_WAKE, "the waiter with the lowest weight is woken")
+    X(WRONG_WAKE, "the waiter with the lowest weight is woken")                                    \
+    X(WRONG_TIMEOUT, "a run is never told that its time is up")                                    \
+    X(WRONG_INHERIT, "nobody inherits a deadline")
 
 enum mistake {
 #define MISTAKE_ENUM_(name, sentence) name,
@@ -74,8 +85,29 @@ enum m_clock { M_BOOT, M_WALL };
 /* 3.3: what is due within a tick becomes ready at its end at the latest. */
 enum { M_TICK = 1000000 };
 
+/* A retry policy. */
+struct m_policy {
+    int retries; /* M_FOREVER: no end */
+    enum { M_GROWS, M_CONSTANT, M_LIST, M_ASKED } form;
+    int64_t constant;
+    const int64_t *list;
+    int list_count;
+    int jitter;   /* per cent */
+    int64_t most; /* 0: no bound that could be met */
+    /* What a function says, of the how manieth error; INT64_MAX: no more, below zero: nothing of use. */
+    int64_t (*delay)(int failures, int error);
+};
+enum { M_FOREVER = INT32_MAX, M_GROWING_JITTER = -1 /* that of the default */ };
+
+struct m_limits {
+    const struct m_policy *policy;
+    int64_t expires_in, timeout; /* 0: none */
+    int64_t deadline;            /* inherited, on the clock of elapsed time; INT64_MAX: none */
+};
+
 struct m_call {
     int worker, queue;
+    struct m_limits limits;
     struct m_inputs in;
     enum { M_NOW, M_IN, M_AT } when;
     int64_t when_ns;
@@ -98,18 +130,43 @@ struct m_place {
     enum m_clock clock;
 };
 
+/* One failure. Two are surely in an order if the wall clock says so, and it was so. */
+struct m_error {
+    int number; /* which of all: what its text says */
+    int attempt;
+    int64_t wall;
+};
+enum { M_ERRORS = 3 * TRQ_FAILURES_KEPT };
+struct m_errors {
+    int count;
+    bool open; /* in whatever order, some too many: what the engine says is taken if it may be */
+    struct m_error error[M_ERRORS];
+};
+
 struct m_job {
     struct trq_job_id id;
     int worker, queue;
+    struct m_limits limits;
     struct m_inputs in;
     enum m_state state;
     struct m_place place;
-    bool firing;   /* due, and the engine is just making it ready */
-    int64_t first; /* when it began to wait for its time, on the clock that it is due by */
+    bool firing; /* due, and the engine is just making it ready */
+    /* place.due is the earliest that the rules allow, this the latest, until it is known what chance has made of it. */
+    int64_t due_latest;
+    int64_t since; /* READY: at the latest */
+    int64_t expires,
+        expires_latest; /* READY, PARKED: it has begun by then, or it ends; INT64_MAX: no bound */
+    int64_t deadline;   /* of its run; INT64_MAX: none */
+    bool reported;      /* that run, as stuck */
+    int64_t first;      /* when it began to wait for its time, on the clock that it is due by */
     bool listens, told;
     bool asked_to_stop;
-    int begun;     /* runs */
-    int merged;    /* of one that was merged into it, if larger: counts when it runs */
+    int begun;    /* runs */
+    int failures; /* attempts that failed */
+    struct m_errors errors;
+    /* Of those that were merged into it: counts when it runs, if it is more. */
+    int merged, merged_failures;
+    struct m_errors merged_errors;
     bool absorbed; /* somebody was told that it will see his change while its key was being asked */
     /* queue lock */
     int key; /* 0: none */
@@ -139,7 +196,11 @@ struct model {
     int64_t boot, wall;
     int thread; /* who calls just now */
     int64_t ticket, turn;
-    int schedulings, ends, ends_kept;
+    int64_t before;  /* elapsed time when it was last looked at */
+    int64_t went_on; /* ... before the clock last went on */
+    bool jumps;      /* time goes by in leaps, and nothing happens in between */
+    int schedulings, ends, ends_kept, errors;
+    uint64_t bad_delays, stuck;
     int worker_count;
     int32_t weight[M_QUEUES];
     bool paused[M_QUEUES], unworked[M_QUEUES];
@@ -200,8 +261,8 @@ bool model_ask(struct model *m, int job, int key);
 /* Asked once more, since somebody changed something meanwhile; false: another key, it is back in line. */
 bool model_ask_again(struct model *m, int job, int key);
 void model_begin(struct model *m, int job);
-/* Its run is over (or its key function has ended it). */
-void model_end(struct model *m, int job, enum trq_end end, int64_t after);
+/* Its run is over (or its key function has ended it). error: the number of the failure's text. */
+void model_end(struct model *m, int job, enum trq_end end, int64_t after, int error);
 
 /* Seen from outside: it was taken and waits for its key; it no longer waits, but is in its queue again. `also` says of a
  * job whether it has been seen to be woken as well. */
@@ -221,11 +282,35 @@ void model_told(struct model *m, int job, enum trq_outcome outcome, int other);
 /* Everything that waits, at a stop. */
 void model_drop_all(struct model *m);
 
+/* ---- failures and limits (model_fail.c) ------------------------------------------------------------------------------ */
+
+/* It waited for longer than it may. */
+bool model_is_late(const struct model *m, const struct m_job *job);
+/* The engine says so, or shows it. */
+void model_expired(struct model *m, int job);
+/* The due time, or when it expires, is known now. */
+void model_learn_due(struct model *m, int job, int64_t due);
+void model_learn_expires(struct model *m, int job, int64_t expires);
+/* The engine's list of why it failed, the newest first. */
+void model_learn_errors(struct model *m, int job, const struct m_error *list, int count);
+void model_report_stuck(struct model *m, int job, int64_t over);
+bool model_should_stop(const struct model *m, const struct m_job *job);
+
 /* Within the model. */
+void model_fail(struct model *m, int job, int error);
+/* It may begin from now on; ready since about that moment. */
+void model_begin_wait(struct model *m, struct m_job *job, int64_t first, int64_t last);
+void model_take_along(struct m_job *job);
+void model_hand_over(const struct model *m, const struct m_job *from, struct m_job *to);
+/* Who waits with that key and is late ends, since it is met. */
+void model_end_late(struct model *m, int key);
+void model_begin_run(struct model *m, struct m_job *job);
+void model_end_run(struct model *m, struct m_job *job);
 void model_finish(struct model *m, int job, enum trq_outcome outcome, int other);
 void model_merge(struct model *m, int job, int into);
 void model_line_up(struct model *m, int job);
-void model_return(struct model *m, int job, bool later, int64_t due);
+/* Later, if that is not now: at one of these times. */
+void model_return(struct model *m, int job, int64_t due, int64_t latest);
 void model_schedule(struct model *m, int job, enum m_clock clock, int64_t due);
 
 #endif

@@ -34,7 +34,7 @@ static bool can_be_taken(const struct model *m, const struct m_job *j)
 bool model_has_work(const struct model *m)
 {
     for (int i = 0; i < m->job_count; i++)
-        if (can_be_taken(m, &m->job[i]))
+        if (can_be_taken(m, &m->job[i]) && !model_is_late(m, &m->job[i]))
             return true;
     return false;
 }
@@ -44,7 +44,7 @@ static void take_turns(struct model *m, int queue)
 {
     bool waits[M_QUEUES] = {false};
     for (int i = 0; i < m->job_count; i++)
-        if (can_be_taken(m, &m->job[i]))
+        if (can_be_taken(m, &m->job[i]) && !model_is_late(m, &m->job[i]))
             waits[m->job[i].queue] = true;
     for (int q = 0; q < M_QUEUES; q++) {
         if (q == queue || !waits[q])
@@ -60,11 +60,13 @@ void model_pick(struct model *m, int job)
     struct m_job *j = &m->job[job];
     JOURNAL_MUST(j->state == M_READY, "job %d was taken and was not ready (%d)", job,
                  (int)j->state);
+    JOURNAL_MUST(!model_is_late(m, j) || m->boot < j->expires_latest,
+                 "job %d was taken after its time to begin was over", job);
     JOURNAL_MUST(can_be_taken(m, j), "job %d was taken from queue %d, which is paused or unworked",
                  job, j->queue);
     for (int i = 0; i < m->job_count; i++) {
         const struct m_job *k = &m->job[i];
-        if (!can_be_taken(m, k) || k == j)
+        if (!can_be_taken(m, k) || k == j || model_is_late(m, k))
             continue;
         JOURNAL_MUST(!heavier(m, k->queue, j->queue),
                      "job %d was taken before job %d, whose weight is higher", job, i);
@@ -126,10 +128,14 @@ bool model_ask_again(struct model *m, int job, int key)
     if (key == j->worker_key)
         return true;
     j->worker_key = 0;
-    int twin = model_holder(m, j->key);
-    if (j->asked_to_stop)
+    if (j->asked_to_stop) {
         model_finish(m, job, TRQ_WAS_CANCELLED, -1);
-    else if (twin >= 0)
+        return false;
+    }
+    model_take_along(j);
+    model_end_late(m, j->key);
+    int twin = model_holder(m, j->key);
+    if (twin >= 0)
         model_merge(m, job, twin);
     else
         j->state = M_READY;
@@ -142,17 +148,19 @@ void model_begin(struct model *m, int job)
     JOURNAL_MUST(j->state == (j->worker_lock ? M_RUNNING : M_STARTING),
                  "job %d begins and has not been taken, or has not its worker lock", job);
     j->state = M_RUNNING;
-    j->begun = (j->merged > j->begun ? j->merged : j->begun) + 1;
-    j->merged = 0;
+    model_take_along(j);
+    j->begun++;
+    model_begin_run(m, j);
     m->counters[j->worker].started++;
 }
 
-void model_end(struct model *m, int job, enum trq_end end, int64_t after)
+void model_end(struct model *m, int job, enum trq_end end, int64_t after, int error)
 {
     struct m_job *j = &m->job[job];
     struct m_counters *c = &m->counters[j->worker];
     j->worker_key = 0;
     j->woken = false;
+    model_end_run(m, j);
     switch (end) {
     case TRQ_DONE:
         model_finish(m, job, TRQ_WAS_DONE, -1);
@@ -169,13 +177,13 @@ void model_end(struct model *m, int job, enum trq_end end, int64_t after)
             model_finish(m, job, TRQ_WAS_CANCELLED, -1);
             return;
         }
-        model_return(m, job, after > 0, model_plus(m->boot, after));
+        after = after > 0 ? model_plus(m->boot, after) : m->boot;
+        model_return(m, job, after, after);
         return;
     case TRQ_FAILED:
-        break;
+        model_fail(m, job, error);
+        return;
     }
-    c->failed++;
-    model_finish(m, job, j->asked_to_stop ? TRQ_WAS_CANCELLED : TRQ_WAS_DEAD, -1);
 }
 
 /* ---- waiting for a key (5.2) ------------------------------------------------------------------------------------------ */
@@ -208,7 +216,7 @@ static bool heads_its_queue(const struct model *m, const struct m_job *j, const 
     for (int i = 0; i < m->job_count; i++) {
         const struct m_job *k = &m->job[i];
         if (k != j && k->state == M_PARKED && k->worker_key == j->worker_key && !also[i] &&
-            k->queue == j->queue && model_before(&k->place, &j->place))
+            !model_is_late(m, k) && k->queue == j->queue && model_before(&k->place, &j->place))
             return false;
     }
     return true;
@@ -221,7 +229,7 @@ void model_saw_woken(struct model *m, int job, const bool *also)
     for (int i = 0; i < m->job_count; i++) {
         const struct m_job *k = &m->job[i];
         if (k == j || k->state != M_PARKED || k->worker_key != j->worker_key || also[i] ||
-            m->paused[k->queue])
+            m->paused[k->queue] || model_is_late(m, k))
             continue;
         JOURNAL_MUST(!model_waits_before(m, k, j), "job %d was woken before job %d", job, i);
         JOURNAL_MUST(k->queue == j->queue || m->weight[k->queue] != m->weight[j->queue] ||
@@ -237,13 +245,13 @@ void model_check_waiters(const struct model *m)
 {
     for (int i = 0; i < m->job_count; i++) {
         const struct m_job *j = &m->job[i];
-        if (j->state != M_PARKED || m->paused[j->queue] ||
+        if (j->state != M_PARKED || m->paused[j->queue] || model_is_late(m, j) ||
             model_running(m, j->worker_key) >= j->worker_lock->limit)
             continue;
         bool woken = false;
         for (int k = 0; k < m->job_count; k++)
             woken |= m->job[k].woken && m->job[k].worker_key == j->worker_key &&
-                     can_be_taken(m, &m->job[k]);
+                     can_be_taken(m, &m->job[k]) && !model_is_late(m, &m->job[k]);
         JOURNAL_MUST(woken, "job %d waits for a free key, and nobody was woken for it", i);
     }
 }

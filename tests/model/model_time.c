@@ -34,6 +34,7 @@ bool model_is_due(const struct model *m, const struct m_job *job)
 
 void model_advance(struct model *m, int64_t span)
 {
+    m->before = m->went_on = m->boot;
     m->boot = model_plus(m->boot, span);
     m->wall = model_plus(m->wall, span);
 }
@@ -44,7 +45,7 @@ void model_set_wall(struct model *m, int64_t wall)
         for (int i = 0; i < m->job_count; i++) {
             struct m_job *j = &m->job[i];
             if (j->state == M_SCHEDULED && j->place.clock == M_BOOT)
-                j->place.due = model_plus(j->place.due, m->wall - wall);
+                j->place.due = j->due_latest = model_plus(j->place.due, m->wall - wall);
         }
     m->wall = wall;
 }
@@ -54,12 +55,14 @@ int64_t model_next_due(const struct model *m)
     int64_t next = -1;
     for (int i = 0; i < m->job_count; i++) {
         const struct m_job *j = &m->job[i];
-        if (j->state != M_SCHEDULED)
-            continue;
-        int64_t left = model_remaining(m, j->place.clock, j->place.due);
+        int64_t left = INT64_MAX;
+        if (j->state == M_SCHEDULED)
+            left = model_remaining(m, j->place.clock, j->place.due);
+        else if (j->state == M_READY || j->state == M_PARKED)
+            left = model_remaining(m, M_BOOT, j->expires);
         if (left < 0)
             left = 0;
-        if (next < 0 || left < next)
+        if (left < INT64_MAX && (next < 0 || left < next))
             next = left;
     }
     return next;
@@ -82,9 +85,19 @@ static void make_ready(struct model *m, int job)
     int twin = j->from_scheduling ? -1 : model_holder(m, j->key);
     JOURNAL_MUST(twin < 0, "job %d became ready although job %d waits with its queue lock", job,
                  twin);
+    /* When exactly nobody saw; it shows in when the job expires. */
+    int64_t first = m->boot, last = m->boot;
+    if (!m->jumps && model_is_due(m, j)) {
+        int64_t due = model_on_clock(m, j->place.due, j->place.clock, M_BOOT);
+        int64_t latest = model_on_clock(m, j->due_latest, j->place.clock, M_BOOT);
+        first = due > m->before ? due : m->before;
+        last = model_plus(latest > first ? latest : first, M_TICK);
+        last = last < m->boot ? last : m->boot;
+    }
     j->firing = false;
     j->state = M_READY;
     j->place.at = m->turn;
+    model_begin_wait(m, j, first, last);
 }
 
 /* Among those that become ready just now the engine chose who came first; equal due times leave it no choice. */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "handlers.h"
 
@@ -18,6 +19,16 @@ int draw_below(struct draw *draw, int n)
     return (int)(draw_next(draw) >> 33) % n;
 }
 
+/* In place of the system's, so that an engine's chance is the seed's, too. */
+static struct draw chance;
+ssize_t getrandom(void *buffer, size_t size, unsigned flags)
+{
+    (void)flags;
+    for (size_t i = 0; i < size; i++)
+        ((unsigned char *)buffer)[i] = (unsigned char)(draw_next(&chance) >> 32);
+    return (ssize_t)size;
+}
+
 static const char *const short_names[M_QUEUES] = {"default", "a", "b", "c"};
 static const char *const full_names[M_QUEUES] = {"m_default", "m_a", "m_b", "m_c"};
 static const char *const worker_names[M_WORKERS] = {"W0", "W1", "W2", "W3", "W4"};
@@ -29,6 +40,8 @@ static const struct trq_input rows[] = {
     {"x", TRQ_STR, TRQ_OPTIONAL, 2 * sizeof(int64_t), 0, 0.0, NULL},
 };
 static const struct trq_inputs inputs = {rows, 3, 2 * sizeof(int64_t) + sizeof(struct trq_str)};
+
+#define SECOND INT64_C(1000000000)
 
 static const char *const on_n[] = {"n", NULL};
 static const char *const on_nm[] = {"n", "m", NULL};
@@ -92,6 +105,32 @@ static void draw_lock(struct lock_pair *p, struct draw *draw, bool of_worker, in
     p->lock.on_conflict = p->rule.on_conflict;
 }
 
+/* Times that other times meet, and some at the end of the range. */
+int64_t draw_limit(struct draw *draw)
+{
+    static const int64_t limits[] = {1,         1000000,       10000000,         500000000,
+                                     SECOND,    2 * SECOND,    5 * SECOND,       60 * SECOND,
+                                     INT64_MAX, 3600 * SECOND, 100 * SECOND + 1, 17000000};
+    return limits[draw_below(draw, (int)(sizeof limits / sizeof limits[0]))];
+}
+
+static void draw_limits(struct world *w, struct draw *draw, int number)
+{
+    static const int fails[] = {3, 10, 30, 70};
+    struct trq_worker *worker = &w->workers[number];
+    const struct policy_pair *policy = &policies[draw_below(draw, POLICIES)];
+    struct m_limits *l = &w->limits[number];
+    *l = (struct m_limits){.policy = &policy->rule, .deadline = INT64_MAX};
+    worker->retry = policy->retry;
+    w->fails[number] = fails[draw_below(draw, 4)];
+    if (draw_percent(draw, 25))
+        worker->expires_in.ns = l->expires_in = draw_limit(draw);
+    if (draw_percent(draw, 25))
+        worker->timeout.ns = l->timeout = draw_limit(draw);
+    if (draw_percent(draw, 60))
+        worker->exhausted = world_exhausted;
+}
+
 static void draw_worker(struct world *w, struct draw *draw, int number)
 {
     struct trq_worker *worker = &w->workers[number];
@@ -101,10 +140,10 @@ static void draw_worker(struct world *w, struct draw *draw, int number)
         .name = worker_names[number],
         .queue = w->home[number] || draw_percent(draw, 50) ? short_names[w->home[number]] : NULL,
         .inputs = &inputs,
-        .retry = &trq_no_retry,
         .perform = world_perform,
         .needed = draw_percent(draw, 40) ? world_needed : NULL,
     };
+    draw_limits(w, draw, number);
     if (draw_percent(draw, 60)) {
         worker->state_size = sizeof(struct run_state);
         worker->state_drop = world_state_drop;
@@ -123,10 +162,13 @@ void world_init(struct world *w, uint64_t seed, enum mistake mistake, bool threa
 {
     static const int32_t weights[] = {100, 100, 100, 50, -7, 0, INT32_MAX - 1, INT32_MIN + 1};
     struct draw draw = {seed * 2 + threads};
+    chance.state = ~seed;
     memset(w, 0, sizeof *w);
     model_init(&w->model, mistake);
     w->seed = seed;
     w->threads = threads;
+    w->within = w->expiring = NOBODY;
+    w->model.jumps = threads;
     w->jobs_max = 100 + draw_below(&draw, 300);
     for (int q = 0; q < M_QUEUES; q++) {
         w->model.weight[q] = weights[draw_below(&draw, 8)];

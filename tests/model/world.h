@@ -8,6 +8,7 @@
 
 #include "journal.h"
 #include "model.h"
+#include "policies.h"
 
 /* splitmix64 */
 struct draw {
@@ -15,6 +16,7 @@ struct draw {
 };
 uint64_t draw_next(struct draw *draw);
 int draw_below(struct draw *draw, int n);
+int64_t draw_limit(struct draw *draw);
 static inline bool draw_percent(struct draw *draw, int percent)
 {
     return draw_below(draw, 100) < percent;
@@ -51,6 +53,8 @@ struct world {
     struct trq_worker workers[M_WORKERS];
     const struct trq_worker *worker_list[M_WORKERS + 1];
     int home[M_WORKERS]; /* a worker's queue */
+    struct m_limits limits[M_WORKERS];
+    int fails[M_WORKERS]; /* per cent of the runs */
     struct lock_pair queue_lock[M_WORKERS], worker_lock[M_WORKERS];
     struct lock_pair own_queue_lock[OWN_LOCKS], own_worker_lock[OWN_LOCKS];
     struct trq_app app;
@@ -65,13 +69,16 @@ struct world {
     int runs[M_JOBS];        /* runs begun, for the plan */
     int asks[M_JOBS];        /* calls of the key function, likewise */
     int tag[M_JOBS];
-    int ran;        /* jobs run in this call */
-    int key_calls;  /* of queue locks' functions */
-    bool advancing; /* within trq_test_advance, so much to go: */
+    bool given_up[M_JOBS]; /* its worker was told that it is dead */
+    int within;            /* the job whose handler is calling, or NOBODY */
+    int ran;               /* jobs run in this call */
+    int key_calls;         /* of queue locks' functions */
+    bool advancing;        /* within trq_test_advance, so much to go: */
     int64_t advance_left;
     struct pending_end pending[PENDING];
     int pending_count;
 
+    int expiring;   /* whose end is just told, since its time was over; or NOBODY */
     bool gathering; /* another thread makes jobs ready: in what order is not seen */
 
     pthread_mutex_t mutex; /* recursive: whoever runs user code holds it */
@@ -86,8 +93,10 @@ void world_enter(struct world *w, int thread);
 void world_leave(struct world *w);
 
 int world_find(const struct world *w, struct trq_job_id id); /* or -1 */
+void world_on_stuck(void *host, const struct trq_stuck *stuck);
 void world_on_end(void *host, const struct trq_event *event, const struct trq_error *error);
-/* After a call: ids are known now, everybody was told. */
+/* After a call: ids are known now, everybody was told. The first: within the end of a job, which is still to be told. */
+void world_hear_pending(struct world *w);
 void world_after_call(struct world *w);
 /* What the engine's clock says. */
 void world_look_at_clock(struct world *w, int ended);
@@ -97,6 +106,7 @@ void world_look_at_clock(struct world *w, int ended);
 /* One random call. Within a handler: only what cannot make the plan of a seed endless. */
 void act(struct world *w, struct draw *draw, bool in_handler);
 void act_pause(struct world *w, int queue, bool paused);
+void act_enqueue(struct world *w, struct draw *draw);
 int64_t draw_span(struct draw *draw);
 
 /* ---- compare.c ---------------------------------------------------------------------------------------------------- */
@@ -108,6 +118,7 @@ void look(struct world *w, int ended, int taken);
 /* No job is due and still scheduled. */
 void look_for_late_ones(struct world *w);
 void compare_job(struct world *w, int job);
+void compare_errors(struct world *w, int job);
 void compare_live(struct world *w); /* those that have not ended */
 void compare_all(struct world *w);
 void compare_counters(struct world *w);
