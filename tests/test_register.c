@@ -181,9 +181,9 @@ Test(register, wrong_declarations_are_told_where)
     const struct trq_worker longest = WORKER(.name = long_name);
 
     refused(FX_APP(ONE(&size)), TRQ_EINVAL,
-            "worker: size is 8, or a field of a newer release is set; this library's is 120");
+            "worker: size is 8, or a field of a newer release is set; this library's is 136");
     refused(FX_APP(ONE(tail)), TRQ_EINVAL,
-            "worker: size is 240, or a field of a newer release is set; this library's is 120");
+            "worker: size is 272, or a field of a newer release is set; this library's is 136");
     refused(FX_APP(ONE(&nameless)), TRQ_EINVAL, "worker \"\": a name is UTF-8, 1 to 200 bytes");
     refused(FX_APP(ONE(&empty)), TRQ_EINVAL, "worker \"\": a name is UTF-8, 1 to 200 bytes");
     cr_assert_eq(trq_register(engine, FX_APP(ONE(&odd)), &error), TRQ_EINVAL);

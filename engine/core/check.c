@@ -22,14 +22,14 @@ static void check_side(struct trq_engine *e, uint32_t index, uint64_t word, stru
     uint32_t at = tq_cold_side(tq_load(&tq_job_at(e, index)->cold, relaxed));
     bool locked = word & (TQ_QUEUE_LOCKED | TQ_WORKER_LOCKED);
     if (at == UINT32_MAX) {
-        if (locked || word & (TQ_EXPIRES | TQ_LIMITED))
+        if (locked || word & (TQ_EXPIRES | TQ_LIMITED | TQ_OLD))
             c->wrong = "a job has locks or limits, and no side";
         return;
     }
     const struct tq_side *side = tq_side_at(e, at);
     uint32_t trail = tq_load(&side->trail, relaxed);
     bool limits = trail && !(trail & TQ_TRAIL_SLIPS);
-    if ((word & (TQ_EXPIRES | TQ_LIMITED) && !limits) ||
+    if ((word & (TQ_EXPIRES | TQ_LIMITED | TQ_OLD) && !limits) ||
         (!locked && !trail && !tq_job_failures(tq_job_at(e, index))))
         c->wrong = "a job has limits and no trail, or a side without need";
     enum tq_tie tie = (enum tq_tie)tq_load(&side->tie, relaxed);

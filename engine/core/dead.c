@@ -180,14 +180,15 @@ bool tq_dead_find(struct trq_engine *engine, struct trq_job_id id, struct trq_de
 }
 
 bool tq_dead_copy(struct trq_engine *engine, struct trq_job_id id,
-                  const struct tq_class **out_class, unsigned char *buffer, size_t capacity,
+                  const struct tq_layout **out_layout, unsigned char *buffer, size_t capacity,
                   size_t *out_size)
 {
     uint32_t index;
     tq_mutex_lock(&engine->dead.mutex);
     struct tq_grave *grave = find(engine, id, &index);
     if (grave) {
-        *out_class = engine->registry.classes[tq_job_class_number(&grave->husk)];
+        const struct tq_class *class = engine->registry.classes[tq_job_class_number(&grave->husk)];
+        *out_layout = tq_job_layout(class, tq_load(&grave->husk.word, relaxed));
         *out_size = grave->husk.size;
         if (*out_size <= capacity)
             memcpy(buffer, tq_blocks_at(&engine->blocks, &grave->husk), *out_size);

@@ -28,6 +28,7 @@
 struct trq_engine;
 struct tq_class;
 struct tq_ended;
+struct tq_layout;
 struct tq_local;
 
 struct tq_grave {
@@ -65,9 +66,9 @@ void tq_grave_free(struct trq_engine *engine, struct tq_local *local, struct tq_
 bool tq_dead_find(struct trq_engine *engine, struct trq_job_id id, struct trq_dead *out,
                   uint64_t *out_flags);
 
-/* Its inputs, if they are no larger than that; *out_size says. */
+/* Its inputs, if they are no larger than that; *out_size says; and by what they are encoded. */
 bool tq_dead_copy(struct trq_engine *engine, struct trq_job_id id,
-                  const struct tq_class **out_class, unsigned char *buffer, size_t capacity,
+                  const struct tq_layout **out_layout, unsigned char *buffer, size_t capacity,
                   size_t *out_size);
 /* As tq_trail_failures. */
 bool tq_dead_failures(struct trq_engine *engine, struct trq_job_id id, struct trq_failure *out,

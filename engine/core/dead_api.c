@@ -36,22 +36,22 @@ int trq_dead_json(struct trq_engine *engine, struct trq_job_id id, char *buffer,
 {
     enum { SMALL = 1024 };
     unsigned char small[SMALL], *bytes = small;
-    const struct tq_class *class;
+    const struct tq_layout *layout;
     size_t capacity = sizeof small, has;
     if (!engine || (size && !buffer))
         return TRQ_EINVAL;
     if (tq_is_forked(engine))
         return TRQ_ESTOPPED;
-    bool found = tq_dead_copy(engine, id, &class, bytes, capacity, &has);
+    bool found = tq_dead_copy(engine, id, &layout, bytes, capacity, &has);
     if (found && has > capacity) {
         capacity = has;
         bytes = tq_alloc_raw(&engine->memory, capacity, 16);
         if (!bytes)
             return TRQ_ENOMEM;
-        found = tq_dead_copy(engine, id, &class, bytes, capacity, &has);
+        found = tq_dead_copy(engine, id, &layout, bytes, capacity, &has);
     }
     if (found) {
-        long needed = tq_json_from_inputs(class->layout, bytes, has, buffer, size);
+        long needed = tq_json_from_inputs(layout, bytes, has, buffer, size);
         if (out_needed)
             *out_needed = (size_t)needed;
     }

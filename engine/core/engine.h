@@ -215,6 +215,12 @@ static inline struct trq_job_id tq_job_id(const struct trq_engine *engine, uint3
  * never was. */
 struct tq_job *tq_job_by_id(const struct trq_engine *engine, struct trq_job_id id);
 
+/* By which the bytes of a job with that word are encoded. */
+static inline const struct tq_layout *tq_job_layout(const struct tq_class *class, uint64_t word)
+{
+    return TQ_UNLIKELY(word & TQ_OLD) ? class->bare : class->layout;
+}
+
 /* Index + 1, or 0. */
 static inline uint32_t tq_job_note(const struct trq_engine *engine, const struct tq_job *job)
 {

@@ -21,6 +21,7 @@
 #include "engine/core/schedule.h"
 #include "engine/core/space.h"
 #include "engine/core/trail.h"
+#include "engine/core/upgrade.h"
 
 /* What a job with locks, or for later, needs. */
 struct plan {
@@ -33,6 +34,7 @@ struct plan {
     const struct trq_retry *retry; /* NULL: the worker's */
     int64_t expires_in, timeout;
     int64_t deadline; /* boot ns, inherited; INT64_MAX: none */
+    uint32_t version; /* with TQ_OLD in flags */
     bool later;
     int64_t due, first; /* both on the clock that TQ_WALL in flags names */
 };
@@ -64,20 +66,22 @@ static int refuse(const struct call *c, int code)
 
 /* ---- inputs ------------------------------------------------------------------------------------------------ */
 
-ALWAYS_INLINE long encode(const struct call *c, size_t i, unsigned char *buffer, size_t capacity)
+/* old: of another version of the declaration, for which only dictionaries are taken. */
+ALWAYS_INLINE long encode(const struct call *c, bool old, size_t i, unsigned char *buffer,
+                          size_t capacity)
 {
     const struct tq_source *s = c->source;
     if (TQ_LIKELY(s->structs != NULL))
         return tq_inputs_from_struct(c->class->layout,
                                      (const char *)s->structs + i * c->class->struct_size, buffer,
                                      capacity, c->engine->job_size_max, c->error);
-    return tq_inputs_from_dict(c->class->layout, s->dicts[i], s->trusted, buffer, capacity,
-                               c->engine->job_size_max, c->error);
+    return tq_inputs_from_dict(old ? c->class->bare : c->class->layout, s->dicts[i], s->trusted,
+                               buffer, capacity, c->engine->job_size_max, c->error);
 }
 
-ALWAYS_INLINE int fill_inputs(const struct call *c, struct tq_job *job, size_t i)
+ALWAYS_INLINE int fill_inputs(const struct call *c, bool old, struct tq_job *job, size_t i)
 {
-    long size = encode(c, i, job->u.inputs, TQ_INLINE);
+    long size = encode(c, old, i, job->u.inputs, TQ_INLINE);
     if (TQ_UNLIKELY(size < 0))
         return (int)size;
     job->size = (uint32_t)size & ((1u << 25) - 1);
@@ -90,7 +94,7 @@ ALWAYS_INLINE int fill_inputs(const struct call *c, struct tq_job *job, size_t i
         return tq_error(c->error, TRQ_ENOMEM, "no memory for %ld bytes of inputs", size);
     }
     /* Some errors are found only where there is room for all. */
-    size = encode(c, i, block, (size_t)size);
+    size = encode(c, old, i, block, (size_t)size);
     if (size < 0)
         tq_blocks_give(&c->engine->blocks, &c->local->blocks, job);
     return size < 0 ? (int)size : 0;
@@ -108,6 +112,12 @@ ALWAYS_INLINE uint64_t stamp(const struct call *c)
 
 /* ---- locks: what a job brings along --------------------------------------------------------------------- */
 
+/* As the present version reads them. */
+static struct tq_former former_of(const struct call *c, struct tq_job *job)
+{
+    return tq_upgrade_former(c->class, tq_blocks_at(&c->engine->blocks, job), job->size);
+}
+
 /* The function of a queue lock: on the enqueuer's thread, and perhaps inside a handler, whose run must not be disturbed. */
 static int ask_key(const struct call *c, struct tq_job *job, uint32_t index, struct tq_digest *out)
 {
@@ -123,7 +133,7 @@ static int ask_key(const struct call *c, struct tq_job *job, uint32_t index, str
     run.job = job;
     run.inputs = tq_blocks_at(&c->engine->blocks, job);
     run.index = index;
-    run.word = tq_load(&job->word, relaxed);
+    run.word = tq_load(&job->word, relaxed) | (c->plan->flags & TQ_OLD);
     run.deadline = INT64_MAX;
     run.scratch = size <= SMALL ? small : tq_alloc_raw(memory, size, 16);
     if (!run.scratch)
@@ -131,8 +141,11 @@ static int ask_key(const struct call *c, struct tq_job *job, uint32_t index, str
     bool was_in_callback = c->local->in_callback, was_attempting = c->local->attempting;
     c->local->in_callback = true;
     c->local->attempting = false;
+    const struct tq_former former = former_of(c, job);
+    bool whole = c->plan->flags & TQ_OLD && !tq_former_tells(&former, NULL, 0);
     enum trq_end end =
-        tq_run_ask(&run, c->plan->queue_lock->key, &c->plan->queue_lock->space->queue_prefix, out);
+        tq_run_ask(&run, c->plan->queue_lock->key, &c->plan->queue_lock->space->queue_prefix,
+                   whole ? &former : NULL, out);
     c->local->in_callback = was_in_callback;
     c->local->attempting = was_attempting;
     if (size > SMALL)
@@ -149,11 +162,12 @@ static int ask_key(const struct call *c, struct tq_job *job, uint32_t index, str
 static int check_names(const struct call *c, const struct tq_lock *lock, struct tq_job *job)
 {
     const unsigned char *bytes = tq_blocks_at(&c->engine->blocks, job);
+    const struct tq_layout *layout = tq_job_layout(c->class, c->plan->flags);
     for (uint32_t i = 0; i < lock->names_count; i++) {
         const char *name = lock->names[i];
         struct trq_value value;
         if (!tq_layout_find(c->class->layout, name, strlen(name)) &&
-            !tq_inputs_get(c->class->layout, bytes, job->size, name, strlen(name), &value))
+            !tq_inputs_get(layout, bytes, job->size, name, strlen(name), &value))
             return tq_error(
                 c->error, TRQ_EINPUT,
                 "%.100s: input %.60s, which a lock names, is neither declared nor given",
@@ -162,13 +176,22 @@ static int check_names(const struct call *c, const struct tq_lock *lock, struct 
     return 0;
 }
 
+/* Of a lock without a function. */
+static struct tq_digest digest_of(const struct call *c, const struct tq_lock *lock, bool worker,
+                                  struct tq_job *job)
+{
+    const struct tq_former former = former_of(c, job);
+    if (TQ_UNLIKELY(c->plan->flags & TQ_OLD))
+        return tq_lock_digest_former(lock, worker, &former);
+    return tq_lock_digest(lock, worker, c->class->layout, former.bytes, job->size);
+}
+
 static int queue_digest(const struct call *c, struct tq_job *job, uint32_t index,
                         struct tq_digest *out)
 {
     if (c->plan->queue_lock->key)
         return ask_key(c, job, index, out);
-    *out = tq_lock_digest(c->plan->queue_lock, false, c->class->layout,
-                          tq_blocks_at(&c->engine->blocks, job), job->size);
+    *out = digest_of(c, c->plan->queue_lock, false, job);
     tq_locktab_prefetch(&c->engine->queue_locks, *out);
     return 0;
 }
@@ -184,6 +207,7 @@ static bool fill_trail(const struct call *c, struct tq_side *side)
     trail->expires_in = p->expires_in;
     trail->timeout = p->timeout;
     trail->deadline = p->deadline;
+    trail->version = p->version;
     if (p->retry)
         tq_sized_copy(&trail->retry, p->retry, sizeof trail->retry);
     tq_store(&side->trail, plus_one, relaxed);
@@ -224,9 +248,7 @@ static int fill_side(const struct call *c, struct tq_job *job, uint32_t index, u
         side->space = p->worker_lock->space;
         side->key = p->worker_lock->key;
         if (!side->key)
-            tq_side_set_digest(side->worker_key,
-                               tq_lock_digest(p->worker_lock, true, c->class->layout,
-                                              tq_blocks_at(&c->engine->blocks, job), job->size));
+            tq_side_set_digest(side->worker_key, digest_of(c, p->worker_lock, true, job));
     }
     *out_cold = TQ_COLD_SIDE | at;
     return 0;
@@ -234,7 +256,7 @@ static int fill_side(const struct call *c, struct tq_job *job, uint32_t index, u
 
 /* ---- one job, made but not published ------------------------------------------------------------------- */
 
-ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
+ALWAYS_INLINE int make_job(const struct call *c, bool old, size_t i, uint32_t *out_index)
 {
     uint32_t index = TQ_NONE;
     struct trq_engine *e = c->engine;
@@ -249,7 +271,7 @@ ALWAYS_INLINE int make_job(const struct call *c, size_t i, uint32_t *out_index)
     if (upcoming != TQ_NONE)
         TQ_PREFETCH_WRITE(tq_job_at(e, upcoming));
     struct tq_job *job = tq_job_at(e, index);
-    int rc = fill_inputs(c, job, i);
+    int rc = fill_inputs(c, old, job, i);
     if (TQ_UNLIKELY(rc < 0))
         goto give_slot;
     uint32_t note = 0, cold = 0;
@@ -340,9 +362,10 @@ static int make_jobs(const struct call *c, uint32_t *items)
 {
     size_t count = c->source->count, made = 0;
     struct trq_engine *e = c->engine;
+    const bool old = c->plan && c->plan->flags & TQ_OLD;
     int rc = 0;
     while (rc == 0 && made < count) {
-        rc = make_job(c, made, &items[made]);
+        rc = make_job(c, old, made, &items[made]);
         made += rc == 0;
     }
     if (rc == 0)
@@ -646,7 +669,21 @@ static int plan_limits(const struct call *c, struct plan *out)
         out->flags |= TQ_EXPIRES;
     if (out->timeout || bounded)
         out->flags |= TQ_LIMITED;
-    out->has_trail = out->retry || out->flags & (TQ_EXPIRES | TQ_LIMITED);
+    out->has_trail = out->retry || out->flags & (TQ_EXPIRES | TQ_LIMITED | TQ_OLD);
+    return 0;
+}
+
+/* A dictionary of another version of the declaration is kept as it is, until the job starts. */
+static int plan_version(const struct call *c, struct plan *out)
+{
+    out->version = c->opts ? c->opts->version : 0;
+    if (!out->version || out->version == c->class->declared->version)
+        return 0;
+    if (c->source->structs)
+        return tq_error(c->error, TRQ_EINVAL,
+                        "worker %.100s: a struct of version %u: this program's is %u",
+                        c->class->text, out->version, c->class->declared->version);
+    out->flags |= TQ_OLD;
     return 0;
 }
 
@@ -693,14 +730,15 @@ static int make_plan(const struct call *c, struct plan *out)
         out->flags |= TQ_WORKER_LOCKED;
     if (out->later && wall)
         out->flags |= TQ_WALL;
-    return plan_limits(c, out);
+    rc = plan_version(c, out);
+    return rc < 0 ? rc : plan_limits(c, out);
 }
 
 static bool wants_plan(const struct tq_class *class, const struct trq_opts *o)
 {
-    return class->flags ||
-           (o && (o->queue_lock || o->worker_lock || o->on_conflict || o->at.ns || o->in.ns ||
-                  o->expires_in.ns || o->timeout.ns || o->retry || o->inherit_deadline));
+    return class->flags || (o && (o->queue_lock || o->worker_lock || o->on_conflict || o->at.ns ||
+                                  o->in.ns || o->expires_in.ns || o->timeout.ns || o->retry ||
+                                  o->inherit_deadline || o->version));
 }
 
 /* Everything but the class. */
@@ -788,10 +826,10 @@ int tq_enqueue_by_name(struct trq_engine *engine, const char *worker,
 /* Nothing that would lead off the straight path. */
 static inline bool is_plain(const struct trq_opts *o)
 {
-    return !o ||
-           !(o->queue || o->channel || o->on_end || o->tag || o->wait_for_room.ns > 0 ||
-             o->queue_lock || o->worker_lock || o->at.ns || o->in.ns || o->on_conflict ||
-             o->out_codes || o->expires_in.ns || o->timeout.ns || o->retry || o->inherit_deadline);
+    return !o || !(o->queue || o->channel || o->on_end || o->tag || o->wait_for_room.ns > 0 ||
+                   o->queue_lock || o->worker_lock || o->at.ns || o->in.ns || o->on_conflict ||
+                   o->out_codes || o->expires_in.ns || o->timeout.ns || o->retry ||
+                   o->inherit_deadline || o->version);
 }
 
 /* One job without such options: the path that most calls take, straight through. */
@@ -802,7 +840,7 @@ ALWAYS_INLINE int enqueue_plain(struct call *c, struct trq_job_id *out_id)
     if (TQ_UNLIKELY(!tq_fifo_reserve(&e->segments, &c->local->segments, 1)))
         return tq_error(c->error, TRQ_ENOMEM, "no memory for a queue to grow");
     c->queue = c->class->queue;
-    int rc = make_job(c, 0, &index);
+    int rc = make_job(c, false, 0, &index);
     if (TQ_UNLIKELY(rc < 0))
         return refuse(c, rc);
     /* Once published it may end, and its generation be another job's. */
@@ -858,7 +896,7 @@ int tq_enqueue_digest(struct trq_engine *engine, struct tq_local *local, struct 
     };
     struct tq_job job = {.size = 0};
     tq_job_set_kind(&job, class->number, class->queue->number);
-    int rc = fill_inputs(&c, &job, 0);
+    int rc = fill_inputs(&c, false, &job, 0);
     if (rc == 0) {
         rc = queue_digest(&c, &job, 0, out_digest);
         tq_blocks_give(&engine->blocks, &local->blocks, &job);

@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/core/draft.h"
 #include "engine/core/engine.h"
 #include "engine/core/inputs.h"
 #include "engine/core/layout.h"
 #include "engine/core/run.h"
 #include "engine/core/trail.h"
+#include "engine/core/upgrade.h"
 
 static void TRQ_PRINTF(2, 0) say(struct trq_job *run, const char *format, va_list args)
 {
@@ -51,6 +53,48 @@ enum trq_end trq_requeue_in(struct trq_job *run, struct trq_span after)
     return TRQ_REQUEUED;
 }
 
+/* ---- inputs of another version -------------------------------------------------------------------------------- */
+
+/* Seldom asked: so that who reads the inputs of this version does not pay for it. */
+#define NEVER_INLINE static __attribute__((noinline))
+
+static bool is_drafting(const struct trq_job *run)
+{
+    return run->local->draft && run->local->draft->of == run;
+}
+
+static struct tq_former former_of(const struct trq_job *run)
+{
+    return tq_upgrade_former(run->class, run->inputs, run->job->size);
+}
+
+NEVER_INLINE bool get_former(const struct trq_job *run, const char *name, struct trq_value *out)
+{
+    const struct tq_former former = former_of(run);
+    return is_drafting(run) ? tq_draft_get(run->local->draft, trq_str_of(name), out)
+                            : tq_former_get(&former, name, strlen(name), out);
+}
+
+/* The run has no memory yet, since it has not come so far; or its inputs are of another version. */
+NEVER_INLINE const void *inputs_anyway(struct trq_job *run)
+{
+    const struct tq_former former = former_of(run);
+    if (is_drafting(run))
+        return NULL;
+    if (!run->scratch)
+        run->scratch = tq_run_scratch(run->local, run->class);
+    if (!run->scratch)
+        return NULL;
+    if (run->word & TQ_OLD)
+        tq_former_to_struct(&former, run->scratch);
+    else
+        tq_inputs_to_struct(run->class->layout, run->inputs, run->job->size, run->scratch);
+    run->decoded = true;
+    return run->scratch;
+}
+
+/* ---- inputs ---------------------------------------------------------------------------------------------------- */
+
 const void *trq_job_inputs(struct trq_job *run, const struct trq_inputs *declared)
 {
     const struct trq_inputs *own = run->class->declared->inputs;
@@ -58,6 +102,8 @@ const void *trq_job_inputs(struct trq_job *run, const struct trq_inputs *declare
     if (declared != own && (!declared || !own || !tq_inputs_same(declared, own)))
         return NULL;
     if (!run->decoded) {
+        if (TQ_UNLIKELY(!run->scratch || run->word & TQ_OLD))
+            return inputs_anyway(run);
         tq_inputs_to_struct(run->class->layout, run->inputs, run->job->size, run->scratch);
         run->decoded = true;
     }
@@ -80,6 +126,8 @@ static inline bool get(const struct trq_job *run, const char *name, struct trq_v
 {
     if (TQ_UNLIKELY(!name))
         return false;
+    if (TQ_UNLIKELY(run->word & TQ_OLD))
+        return get_former(run, name, out);
     struct tq_local *local = run->local;
     const struct tq_layout *layout = run->class->layout;
     for (uint32_t i = 0; i < layout->row_count && i < ROWS_BY_ADDRESS; i++)

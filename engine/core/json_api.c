@@ -40,5 +40,6 @@ int trq_enqueue_json(struct trq_engine *engine, const char *worker, struct trq_s
 
 long trq_job_inputs_json(const struct trq_job *run, char *buffer, size_t size)
 {
-    return tq_json_from_inputs(run->class->layout, run->inputs, run->job->size, buffer, size);
+    return tq_json_from_inputs(tq_job_layout(run->class, run->word), run->inputs, run->job->size,
+                               buffer, size);
 }

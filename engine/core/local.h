@@ -22,6 +22,7 @@ struct trq_engine;
 struct trq_job;
 struct trq_worker;
 struct tq_class;
+struct tq_draft;
 struct tq_hist;
 struct tq_layout;
 struct tq_row;
@@ -50,6 +51,7 @@ struct tq_tally {
 struct tq_local {
     struct trq_engine *engine;
     struct trq_job *running; /* the handler that this thread is in */
+    struct tq_draft *draft;  /* of the job that this thread brings up to date; else NULL */
     bool in_callback;        /* in an on_end, which must not block either */
     bool told_to_stop;       /* the engine stops, and this thread's handler knows */
     bool attempting;         /* waits for room: what it gives back now, nobody need be told of */

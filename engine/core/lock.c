@@ -5,6 +5,7 @@
 #include "engine/base/error.h"
 #include "engine/base/sized.h"
 #include "engine/core/engine.h"
+#include "engine/core/former.h"
 #include "engine/core/key.h"
 #include "engine/core/layout.h"
 #include "engine/core/space.h"
@@ -145,5 +146,19 @@ struct tq_digest tq_lock_digest(const struct tq_lock *lock, bool worker,
         tq_key_rows(&key, layout, bytes, size, lock->rows, lock->names_count);
     else
         tq_key_names(&key, layout, bytes, size, lock->names, lock->names_count);
+    return tq_key_end(&key);
+}
+
+struct tq_digest tq_lock_digest_former(const struct tq_lock *lock, bool worker,
+                                       const struct tq_former *former)
+{
+    struct trq_key key;
+    tq_key_begin(&key, worker ? &lock->space->worker_prefix : &lock->space->queue_prefix);
+    if (lock->all)
+        tq_former_key_all(&key, former);
+    else
+        tq_former_key_names(&key, former, lock->names, lock->names_count);
+    if (!worker && !lock->all && !tq_former_tells(former, lock->names, lock->names_count))
+        tq_former_key_whole(&key, former);
     return tq_key_end(&key);
 }

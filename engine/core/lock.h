@@ -14,6 +14,7 @@ struct tq_local;
 struct tq_class;
 struct tq_space;
 struct tq_layout;
+struct tq_former;
 
 enum { TQ_LOCK_NAMES_MAX = 64, TQ_LOCK_LIMIT_MAX = 65535 };
 
@@ -45,5 +46,9 @@ void tq_lock_resolve(struct tq_lock *lock, const struct tq_layout *layout);
 struct tq_digest tq_lock_digest(const struct tq_lock *lock, bool worker,
                                 const struct tq_layout *layout, const unsigned char *bytes,
                                 size_t size);
+/* The same of inputs of another version. A queue lock's key that they do not tell is that of the whole dictionary besides: else
+ * jobs that have nothing in common but the want of an input would be duplicates of each other, and lost. */
+struct tq_digest tq_lock_digest_former(const struct tq_lock *lock, bool worker,
+                                       const struct tq_former *former);
 
 #endif

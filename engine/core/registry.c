@@ -33,6 +33,7 @@ int tq_registry_init(struct trq_engine *engine)
 static void free_class(struct trq_engine *engine, struct tq_class *class)
 {
     tq_layout_destroy(&engine->memory, class->layout);
+    tq_layout_destroy(&engine->memory, class->bare);
     tq_free(&engine->memory, class, sizeof *class);
 }
 
@@ -90,7 +91,8 @@ static bool same_worker(const struct trq_worker *a, const struct trq_worker *b)
            tq_lock_same(a->queue_lock, b->queue_lock) &&
            tq_lock_same(a->worker_lock, b->worker_lock) && tq_retry_same(a->retry, b->retry) &&
            a->exhausted == b->exhausted && a->timeout.ns == b->timeout.ns &&
-           a->expires_in.ns == b->expires_in.ns;
+           a->expires_in.ns == b->expires_in.ns && a->version == b->version &&
+           a->upgrade == b->upgrade;
 }
 
 struct tq_class *tq_class_find(struct trq_engine *engine, struct tq_local *local,
@@ -333,25 +335,21 @@ static int plan_worker(struct plan *p, const struct trq_worker *w)
     class = tq_alloc(&p->engine->memory, sizeof *class, TQ_LINE);
     if (!class)
         return tq_error(p->error, TRQ_ENOMEM, "no memory for worker %.100s", w->name);
-    struct tq_layout *layout;
-    rc = tq_layout_create(&p->engine->memory, w->name, w->inputs, &layout, p->error);
+    rc = tq_layout_create(&p->engine->memory, w->name, w->inputs, &class->layout, p->error);
+    if (rc == 0)
+        rc = tq_layout_create(&p->engine->memory, w->name, NULL, &class->bare, p->error);
+    if (rc == 0)
+        rc = plan_locks(p, class, w);
     if (rc < 0) {
-        tq_free(&p->engine->memory, class, sizeof *class);
+        free_class(p->engine, class);
         return rc;
     }
-    rc = plan_locks(p, class, w);
-    tq_lock_resolve(&class->queue_lock, layout);
-    tq_lock_resolve(&class->worker_lock, layout);
-    if (rc < 0) {
-        tq_layout_destroy(&p->engine->memory, layout);
-        tq_free(&p->engine->memory, class, sizeof *class);
-        return rc;
-    }
+    tq_lock_resolve(&class->queue_lock, class->layout);
+    tq_lock_resolve(&class->worker_lock, class->layout);
     snprintf(class->text, sizeof class->text, "%s", w->name);
     snprintf(class->app, sizeof class->app, "%s", app);
     class->name = (struct tq_name){.text = class->text, .size = strlen(class->text)};
     class->declared = w;
-    class->layout = layout;
     class->queue = queue;
     class->perform = w->perform;
     class->needed = w->needed;

@@ -40,6 +40,7 @@ struct tq_class {
     struct tq_name name; /* first */
     const struct trq_worker *declared;
     struct tq_layout *layout;
+    struct tq_layout *bare; /* without rows: for dictionaries of other versions */
     struct tq_queue *queue;
     enum trq_end (*perform)(struct trq_job *job);
     bool (*needed)(struct trq_job *job);

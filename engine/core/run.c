@@ -11,7 +11,11 @@
 #include "engine/core/settle.h"
 #include "engine/core/space.h"
 #include "engine/core/trail.h"
+#include "engine/core/upgrade.h"
 #include "engine/core/workerlock.h"
+
+/* Off the straight way: so that it costs nothing there. */
+#define NEVER_INLINE static __attribute__((noinline))
 
 static size_t state_offset(const struct tq_class *class)
 {
@@ -100,13 +104,17 @@ static void time_run(struct trq_job *run, struct tq_tally *tally, int64_t waited
 
 enum trq_end tq_run_ask(struct trq_job *run,
                         enum trq_end (*function)(struct trq_job *job, struct trq_key *key),
-                        const struct tq_key_prefix *prefix, struct tq_digest *out_digest)
+                        const struct tq_key_prefix *prefix, const struct tq_former *former,
+                        struct tq_digest *out_digest)
 {
     struct trq_key key;
     tq_key_begin(&key, prefix);
     enum trq_end end = checked(run, function(run, &key));
-    if (end == TRQ_DONE)
-        *out_digest = tq_key_end(&key);
+    if (end != TRQ_DONE)
+        return end;
+    if (former)
+        tq_former_key_whole(&key, former);
+    *out_digest = tq_key_end(&key);
     return end;
 }
 
@@ -137,7 +145,7 @@ static enum trq_end ask_key(struct trq_job *run, struct tq_digest *out)
         if (!open_memory(run))
             return trq_fail(run, no_memory);
         run->local->running = run;
-        enum trq_end end = tq_run_ask(run, function, &space_of(run)->worker_prefix, out);
+        enum trq_end end = tq_run_ask(run, function, &space_of(run)->worker_prefix, NULL, out);
         run->local->running = NULL;
         return end;
     }
@@ -217,6 +225,15 @@ static inline enum trq_end call_handler(struct trq_job *run)
     return end;
 }
 
+/* No end of a run, but how it has to begin: its inputs are of another version. */
+#define UPGRADE_FIRST ((enum trq_end)(TRQ_REQUEUED + 1))
+
+NEVER_INLINE enum trq_end upgrade_first(struct trq_job *run)
+{
+    enum trq_end end = tq_upgrade(run);
+    return end == TRQ_DONE ? call_handler(run) : end;
+}
+
 /* It is RUNNING; its run is open. `end`: TRQ_DONE, or what the function of its worker lock said instead. */
 static inline void run_job(struct trq_job *run, struct tq_thread *thread, int64_t since,
                            enum trq_end end)
@@ -243,6 +260,8 @@ static inline void run_job(struct trq_job *run, struct tq_thread *thread, int64_
     local->running = run;
     if (TQ_LIKELY(end == TRQ_DONE))
         end = call_handler(run);
+    else if (end == UPGRADE_FIRST)
+        end = upgrade_first(run);
     close_state(run);
     local->running = NULL;
     if (TQ_UNLIKELY(run->word & TQ_WORKER_LOCKED)) {
@@ -265,7 +284,8 @@ static inline void run_job(struct trq_job *run, struct tq_thread *thread, int64_
 
 /* It runs, perhaps with a key, but since its function looked something up a duplicate was answered, whose caller has
  * perhaps changed just that. So it is asked again: no more duplicates are answered by now. If the answer asks for another
- * key than that which it holds, the job goes back to its place. False: it did. */
+ * key than that which it holds, the job goes back to its place. False: it did.
+ * So is an upgrade that ended the run; not one that is done, since its inputs are the job's by now. */
 static bool ask_again(struct trq_job *run, struct tq_digest held, enum trq_end *end)
 {
     struct tq_digest digest;
@@ -273,7 +293,9 @@ static bool ask_again(struct trq_job *run, struct tq_digest held, enum trq_end *
     bool holds = tq_load(&tq_side_at(run->engine, at)->tie, relaxed) == TQ_HOLDS;
     close_state(run);
     run->decoded = false; /* in the same memory */
-    *end = ask_key(run, &digest);
+    *end = run->word & TQ_OLD ? tq_upgrade(run) : TRQ_DONE;
+    if (*end == TRQ_DONE)
+        *end = ask_key(run, &digest);
     if (*end != TRQ_DONE || (holds && tq_digest_same(digest, held)))
         return true;
     close_state(run);
@@ -288,8 +310,9 @@ static bool take_key(struct trq_job *run, int64_t now, struct tq_digest *digest,
 {
     struct trq_engine *e = run->engine;
     uint32_t side = tq_cold_side(tq_load(&run->job->cold, relaxed));
+    enum trq_end upgraded = run->word & TQ_OLD ? tq_upgrade(run) : TRQ_DONE;
     for (;;) {
-        *end = ask_key(run, digest);
+        *end = upgraded == TRQ_DONE ? ask_key(run, digest) : upgraded;
         if (*end != TRQ_DONE) {
             tq_worker_lock_decline(e, run->local, side);
             return true;
@@ -360,7 +383,8 @@ static bool run_locked(struct trq_job *run, struct tq_thread *thread, const stru
         if (tq_load(&side->tie, relaxed) == TQ_HOLDS)
             tq_worker_lock_release(e, run->local, at);
         tq_settle_ended(run, TQ_STARTING, TQ_ENDED_CANCELLED);
-    } else if (word & TQ_ABSORBED && key_function(run) && !ask_again(run, digest, &end)) {
+    } else if (word & TQ_ABSORBED && (key_function(run) || run->word & TQ_OLD) &&
+               !ask_again(run, digest, &end)) {
         /* it has gone back */
     } else {
         if (run->word & TQ_EXPIRES)
@@ -370,6 +394,24 @@ static bool run_locked(struct trq_job *run, struct tq_thread *thread, const stru
     }
     hide(thread);
     return ran;
+}
+
+/* With something that leads off the straight way. False: nothing was run. */
+NEVER_INLINE bool run_carefully(struct trq_job *run, struct tq_thread *thread,
+                                const struct tq_taken *taken)
+{
+    if (run->word & TQ_WORKER_LOCKED)
+        return run_locked(run, thread, taken);
+    free_link(run->engine, run->local, taken);
+    if (run->word & TQ_EXPIRES) {
+        tq_timer_stale(run->engine); /* that which would have ended it */
+        if (is_late(run)) {
+            tq_settle_ended(run, TQ_RUNNING, TQ_ENDED_EXPIRED);
+            return false;
+        }
+    }
+    run_job(run, thread, 0, run->word & TQ_OLD ? UPGRADE_FIRST : TRQ_DONE);
+    return true;
 }
 
 /* It was not simply READY. False: there is nothing to run. */
@@ -408,16 +450,9 @@ bool tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread 
         return false;
     }
     open_run(&run, engine, local, taken->item, word);
-    if (TQ_UNLIKELY(word & TQ_WORKER_LOCKED))
-        return run_locked(&run, thread, taken);
+    if (TQ_UNLIKELY(word & TQ_CAREFULLY))
+        return run_carefully(&run, thread, taken);
     free_link(engine, local, taken);
-    if (TQ_UNLIKELY(word & TQ_EXPIRES)) {
-        tq_timer_stale(engine); /* that which would have ended it */
-        if (is_late(&run)) {
-            tq_settle_ended(&run, TQ_RUNNING, TQ_ENDED_EXPIRED);
-            return false;
-        }
-    }
     run_job(&run, thread, 0, TRQ_DONE);
     return true;
 }

@@ -13,6 +13,7 @@ struct trq_engine;
 struct tq_local;
 struct tq_class;
 struct tq_digest;
+struct tq_former;
 struct tq_job;
 struct tq_key_prefix;
 struct tq_taken;
@@ -43,10 +44,12 @@ struct trq_job {
 bool tq_run(struct trq_engine *engine, struct tq_local *local, struct tq_thread *thread,
             const struct tq_taken *taken);
 
-/* Ask a lock's function for the key, on whatever thread. Anything but TRQ_DONE: run->error. */
+/* Ask a lock's function for the key, on whatever thread. former: whose whole is part of the key, or NULL. Anything but TRQ_DONE:
+ * run->error. */
 enum trq_end tq_run_ask(struct trq_job *run,
                         enum trq_end (*function)(struct trq_job *job, struct trq_key *key),
-                        const struct tq_key_prefix *prefix, struct tq_digest *out_digest);
+                        const struct tq_key_prefix *prefix, const struct tq_former *former,
+                        struct tq_digest *out_digest);
 
 /* The run's memory: first the inputs as a struct, then the state. NULL: out of memory. */
 void *tq_run_scratch(struct tq_local *local, const struct tq_class *class);

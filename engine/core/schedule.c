@@ -443,7 +443,8 @@ static bool same_value(const struct trq_value *has, const struct trq_value *want
 
 bool tq_job_contains(const struct trq_engine *engine, struct tq_job *job, struct trq_dict inputs)
 {
-    const struct tq_layout *layout = engine->registry.classes[tq_job_class_number(job)]->layout;
+    const struct tq_class *class = engine->registry.classes[tq_job_class_number(job)];
+    const struct tq_layout *layout = tq_job_layout(class, tq_load(&job->word, relaxed));
     const unsigned char *bytes = tq_blocks_at(&engine->blocks, job);
     for (size_t i = 0; i < inputs.count; i++) {
         const struct trq_kv *kv = &inputs.kv[i];

@@ -29,6 +29,9 @@ struct trq_opts {
     bool
         inherit_deadline; /* in a handler: what this run may not outlast, the job may not either: not begun by then it ends as
                               expired, and its own time is up then. Nothing if the run has no limit */
+    /* The inputs are a dictionary of that version of the worker's declaration: kept as it is, and brought up to date when
+     * the job starts (trq_worker.upgrade). 0: of this one. A struct is of this one: else TRQ_EINVAL. */
+    uint32_t version;
     int *out_codes;              /* of several jobs: what became of each; or NULL */
     struct trq_channel *channel; /* tell the end there ... */
     /* ... and/or here: on the thread that ended the job. Must be quick and must not block; error is NULL

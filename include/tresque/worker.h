@@ -236,6 +236,14 @@ struct trq_worker {
         timeout; /* of one run: then trq_job_should_stop is true, and it is reported as stuck; 0: none */
     struct trq_span
         expires_in; /* a job that has not begun so long after it could ends as expired; 0: none */
+    /* Jobs that were enqueued for another version of this declaration (trq_opts.version; from a file, or another program)
+     * run all the same. Inputs added since read as their defaults, those removed since are kept. What else has changed
+     * (renamed, retyped, added and required) is mended here: on the pool thread, before anything else of the worker is
+     * asked, with trq_job_get, trq_job_set and trq_job_unset; once, since the mended inputs are kept. TRQ_DONE, or how the
+     * run ends instead; then the job keeps its old inputs. NULL: nothing to mend. If a required input is missing after
+     * it, or one has a wrong type, the attempt fails and says so. */
+    uint32_t version; /* of the declaration; 0 for one that has never changed */
+    enum trq_end (*upgrade)(struct trq_job *job, uint32_t version_then);
 };
 
 #define TRQ_WORKER(W, class_name)                                                                  \
@@ -280,6 +288,12 @@ TRQ_API bool trq_job_should_stop(const struct trq_job *job);
 TRQ_API struct trq_span trq_job_time_left(const struct trq_job *job);
 /* Why the attempt before this one failed; "" at the first. Dies with the run. */
 TRQ_API const char *trq_job_last_error(const struct trq_job *job);
+
+/* In `upgrade` only, else TRQ_EINVAL. What is set is read by trq_job_get from then on, and what was read before stays good until
+ * `upgrade` returns. The value is copied; an absent text unsets. The struct form is NULL there.
+ * Errors:  TRQ_EINPUT: not UTF-8, no JSON, too big; TRQ_ENOMEM: the attempt will fail. Unset: TRQ_GONE if there is no such input. */
+TRQ_API int trq_job_set(struct trq_job *job, const char *name, struct trq_value value);
+TRQ_API int trq_job_unset(struct trq_job *job, const char *name);
 
 enum { TRQ_RESULT_MAX = 48 };
 /* A small result for who waits for the end. TRQ_EINVAL if size > TRQ_RESULT_MAX. The last one counts. */

@@ -21,6 +21,7 @@
 #include "engine/core/publish.h"
 #include "engine/core/inputs.h"
 #include "engine/core/key.h"
+#include "engine/core/upgrade.h"
 
 struct locks_world locks;
 static struct locks_world image;
@@ -285,6 +286,20 @@ struct tq_digest tq_lock_digest(const struct tq_lock *lock, bool worker,
     (void)size;
     weave_assert(worker && lock->space); /* asked only of who has one */
     return digest_of(story->spec[(const uint32_t *)(const void *)bytes - payload].worker_key);
+}
+
+/* No job here is of another version. */
+enum trq_end tq_upgrade(struct trq_job *run)
+{
+    (void)run;
+    weave_fail("an upgrade");
+}
+
+void tq_former_key_whole(struct trq_key *key, const struct tq_former *former)
+{
+    (void)key;
+    (void)former;
+    weave_fail("a key of former inputs");
 }
 
 enum trq_end trq_fail(struct trq_job *job, const char *format, ...)
