@@ -211,8 +211,8 @@ static inline struct trq_engine_stats scene_stats(void)
 static inline void scene_balance(void)
 {
     struct trq_worker_stats s = fx_stats(engine, NULL);
-    uint64_t ended =
-        s.done + s.skipped + s.discarded + s.dead + s.dropped + s.cancelled + s.replaced + s.merged;
+    uint64_t ended = s.done + s.skipped + s.discarded + s.dead + s.dropped + s.cancelled +
+                     s.replaced + s.merged + s.expired;
     cr_assert_eq(s.enqueued, ended + scene_stats().jobs);
 }
 
