@@ -87,8 +87,7 @@ static struct trq_dict dict_of(struct m_inputs in, struct draw *draw, struct trq
     return (struct trq_dict){kv, count};
 }
 
-/* Of a search: some of the inputs, all of them given. */
-static struct trq_dict part_of(struct m_inputs *in, struct draw *draw, struct trq_kv kv[4])
+struct trq_dict world_part_of(struct m_inputs *in, struct draw *draw, struct trq_kv kv[4])
 {
     size_t count = 0;
     in->n = draw_percent(draw, 50) ? draw_below(draw, 3) : -1;
@@ -105,7 +104,7 @@ static struct trq_dict part_of(struct m_inputs *in, struct draw *draw, struct tr
         kv[count++] = TRQ_KV("m", in->m);
     return (struct trq_dict){kv, count};
 }
-static bool contains(const struct m_job *j, struct m_inputs part)
+bool world_contains(const struct m_job *j, struct m_inputs part)
 {
     return (part.n < 0 || part.n == j->in.n) && (part.m < 0 || part.m == j->in.m) &&
            (part.x < 0 || part.x == j->in.x) && (part.y < 0 || part.y == j->in.y);
@@ -401,7 +400,7 @@ static long matching(const struct world *w, int worker, struct m_inputs part, bo
     long count = 0;
     for (int i = 0; i < w->model.job_count; i++) {
         const struct m_job *j = &w->model.job[i];
-        match[i] = j->state == M_SCHEDULED && j->worker == worker && contains(j, part);
+        match[i] = j->state == M_SCHEDULED && j->worker == worker && world_contains(j, part);
         count += match[i];
     }
     return count;
@@ -428,7 +427,7 @@ static void act_matching(struct world *w, struct draw *draw, bool in_handler)
     bool match[M_JOBS];
     int which = draw_below(draw, M_WORKERS);
     const struct trq_worker *worker = &w->workers[which];
-    struct trq_dict dict = part_of(&part, draw, kv);
+    struct trq_dict dict = world_part_of(&part, draw, kv);
     long expected = matching(w, which, part, match), count = expected;
     expect_same_ids(w, worker, dict, match, expected);
     int r = draw_below(draw, 6);
@@ -473,13 +472,13 @@ static void act_ask(struct world *w, struct draw *draw)
     bool match[M_JOBS];
     int which = draw_below(draw, M_WORKERS);
     const struct trq_worker *worker = &w->workers[which];
-    struct trq_dict dict = part_of(&part, draw, kv);
+    struct trq_dict dict = world_part_of(&part, draw, kv);
     long scheduled = matching(w, which, part, match);
     int waiting = 0;
     int64_t first = INT64_MAX;
     for (int i = 0; i < w->model.job_count; i++) {
         const struct m_job *j = &w->model.job[i];
-        waiting += j->worker == which && contains(j, part) &&
+        waiting += j->worker == which && world_contains(j, part) &&
                    (j->state == M_READY || j->state == M_PARKED || j->state == M_SCHEDULED);
         if (match[i]) {
             int64_t due =
@@ -515,8 +514,10 @@ void act(struct world *w, struct draw *draw, bool in_handler)
         w->drift = draw_below(draw, 3); /* what key functions look up has changed */
     else if (r < 50)
         act_enqueue(w, draw);
-    else if (r < 57)
+    else if (r < 55)
         act_enqueue_many(w, draw);
+    else if (r < 59)
+        act_dead(w, draw);
     else if (r < 68)
         act_cancel(w, draw);
     else if (r < 77)

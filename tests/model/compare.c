@@ -210,16 +210,6 @@ static void compare_ahead(struct world *w, int job, const struct trq_why *why)
                  (unsigned long long)perhaps);
 }
 
-/* An error of a text that others have, too. */
-static int unsaid(const struct m_errors *e, const struct m_error *error)
-{
-    for (int i = 0; i < e->count; i++)
-        if (e->error[i].number >= NOT_SAID && e->error[i].attempt == error->attempt &&
-            e->error[i].wall == error->wall)
-            return e->error[i].number;
-    return NOT_SAID;
-}
-
 void compare_errors(struct world *w, int job)
 {
     struct trq_failure failures[TRQ_FAILURES_KEPT];
@@ -232,8 +222,6 @@ void compare_errors(struct world *w, int job)
         char text[TRQ_FAILURE_TEXT];
         int number = error_number(failures[i].text);
         list[i] = (struct m_error){number, (int)failures[i].attempt, failures[i].at.ns};
-        if (number < 0) /* which of all that say the same */
-            list[i].number = unsaid(&w->model.job[job].errors, &list[i]);
         error_text_cut(list[i].number, text, sizeof text);
         JOURNAL_MUST(strcmp(text, failures[i].text) == 0, "job %d failed by: %s", job,
                      failures[i].text);
@@ -421,4 +409,5 @@ void compare_counters(struct world *w)
     }
     compare_queues(w);
     compare_engine(w);
+    compare_dead(w);
 }

@@ -124,6 +124,13 @@ static void begin(struct world *w, struct trq_job *run, int job)
 
 /* ---- worker locks' functions --------------------------------------------------------------------------------------------- */
 
+/* When it is due it might be merged, and nobody would tell. */
+static bool must_not_wait(const struct world *w, int job)
+{
+    const struct m_job *j = &w->model.job[job];
+    return j->key && !j->listens && !j->from_scheduling;
+}
+
 static enum trq_end answer(struct world *w, struct trq_job *run, int job, enum trq_end end)
 {
     static const char *const word[] = {"done", "skip", "fail", "discard", "requeue"};
@@ -131,6 +138,8 @@ static enum trq_end answer(struct world *w, struct trq_job *run, int job, enum t
     int error = 0;
     journal("  job %d ends: %s", job, word[end]);
     w->stage[job] = NOT_TAKEN;
+    if (end == TRQ_FAILED && must_not_wait(w, job))
+        end = TRQ_DISCARDED;
     switch (end) {
     case TRQ_FAILED:
         error = ++w->model.errors;
@@ -250,7 +259,7 @@ static enum trq_end finish(struct world *w, struct trq_job *run, int job, struct
     int runs = w->runs[job];
     if (runs <= 12 && draw_percent(plan, w->fails[w->model.job[job].worker]))
         return answer(w, run, job, TRQ_FAILED);
-    if (runs > 5 || r < 65)
+    if (runs > 5 || r < 65 || (r >= 86 && must_not_wait(w, job)))
         return answer(w, run, job, TRQ_DONE);
     if (r < 70)
         return answer(w, run, job, TRQ_SKIP);
@@ -261,8 +270,9 @@ static enum trq_end finish(struct world *w, struct trq_job *run, int job, struct
     w->stage[job] = NOT_TAKEN;
     if (r == 99) {
         journal("  job %d returns a number that is no end", job);
-        model_end(&w->model, job, TRQ_FAILED, 0, NOT_SAID + ++w->model.errors);
-        return (enum trq_end)77;
+        int error = NOT_SAID + ++w->model.errors;
+        model_end(&w->model, job, TRQ_FAILED, 0, error);
+        return (enum trq_end)error;
     }
     int64_t after = r == 98 ? -draw_span(plan) : draw_span(plan);
     journal("  job %d ends: requeue in %lld", job, (long long)after);
@@ -349,10 +359,13 @@ static void hear(struct world *w, const struct pending_end *end)
         if (!w->gathering)
             model_settle(&w->model);
     }
-    if (end->outcome == TRQ_WAS_DEAD)
+    if (end->outcome == TRQ_WAS_DEAD) {
         JOURNAL_MUST(w->given_up[job] == (w->workers[j->worker].exhausted != NULL),
                      "job %d is dead, and its worker was %stold", job,
                      w->given_up[job] ? "" : "not ");
+        JOURNAL_MUST(!w->model.falls_out, "job %d fell out of the dead set, and nobody was told",
+                     w->model.fallen.job);
+    }
     model_told(&w->model, job, end->outcome, other);
 }
 
@@ -417,6 +430,8 @@ void world_hear_pending(struct world *w)
 void world_after_call(struct world *w)
 {
     world_hear_pending(w);
+    JOURNAL_MUST(!w->model.falls_out, "job %d fell out of the dead set, and nobody was told",
+                 w->model.fallen.job);
     JOURNAL_MUST(w->model.untold == 0, "%d jobs have ended and nobody was told", w->model.untold);
 }
 

@@ -247,6 +247,7 @@ static void operate(struct world *w, struct draw *draw)
 static void make_engine(struct world *w)
 {
     static struct trq_hooks hooks = {.size = sizeof hooks, .mono_ns = boot_ns, .wall_ns = wall_ns};
+    static const int dead_max[] = {0, 1, 5, 10000};
     struct trq_error error = {0};
     house.w = w;
     house.no_more = house.below = false;
@@ -258,11 +259,15 @@ static void make_engine(struct world *w)
     atomic_store(&house.wall, w->model.wall);
     w->hold = stay;
     w->model.takers = THREADS;
+    w->model.dead_max = dead_max[w->seed % 4];
     struct trq_config config = {.size = sizeof config,
                                 .threads = THREADS,
                                 .jobs_max = 4000,
                                 .host = w,
                                 .sample_every = 1,
+                                .dead_max =
+                                    w->model.dead_max ? (uint32_t)w->model.dead_max : TRQ_DEAD_NONE,
+                                .on_dead_lost = world_on_dead_lost,
                                 .on_stuck = world_on_stuck,
                                 .hooks = &hooks};
     JOURNAL_MUST(trq_engine_create(&config, &w->engine, &error) == TRQ_OK &&

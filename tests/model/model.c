@@ -10,6 +10,7 @@ void model_init(struct model *m, enum mistake mistake)
     memset(m, 0, sizeof *m);
     m->mistake = mistake;
     m->takers = 1;
+    m->dead_max = 10000;
 }
 
 /* ---- ends ----------------------------------------------------------------------------------------------------- */
@@ -149,7 +150,7 @@ int model_holder(const struct model *m, int key)
     return found;
 }
 
-static int add_job(struct model *m, const struct m_call *call, int key, bool from_scheduling)
+int model_add(struct model *m, const struct m_call *call, int key, bool from_scheduling)
 {
     JOURNAL_MUST(m->job_count < M_JOBS, "model: too many jobs");
     int job = m->job_count++;
@@ -229,7 +230,7 @@ int model_enqueue(struct model *m, const struct m_call *call, int *out_job)
         *out_job = twin;
         return code;
     }
-    int job = add_job(m, call, key, from_scheduling);
+    int job = model_add(m, call, key, from_scheduling);
     struct m_place place = {0};
     if (code == TRQ_REPLACED) {
         struct m_job *t = &m->job[twin];

@@ -41,6 +41,10 @@ enum { M_JOBS = 1500, M_QUEUES = 4, M_WORKERS = 5, M_SPACES = 16 };
     X(WRONG_EXPIRY, "the time to begin counts from the enqueueing, and not from each wait")        \
     X(WRONG_LATE, "a job in a paused queue does not expire")                                       \
     X(WRONG_TWIN, "a job whose time is over holds its queue lock still")                           \
+    X(WRONG_GRAVE, "who died last stands first among the dead")                                    \
+    X(WRONG_BOUND, "the dead set has no bound")                                                    \
+    X(WRONG_REVIVAL, "a dead job that is retried does not ask for its queue lock")                 \
+    X(WRONG_BUDGET, "a dead job that is retried has used up its retries")                          \
     X(WRONG_PARKED, "a parked job has given its queue lock back")                                  \
     X(WRONG_LIMIT, "one more than the limit may run")                                              \
     X(WRONG_WAKE, "the waiter with the lowest weight is woken")                                    \
@@ -185,6 +189,14 @@ struct m_job {
     int ended; /* the how manieth end that is not done */
 };
 
+struct m_dead {
+    int job;
+    uint64_t number;
+    int64_t died;
+    int failures;
+    int error; /* the last one's number */
+};
+
 struct m_counters {
 #define M_COUNTER_(name, sentence) uint64_t name;
     TRQ_COUNTERS(M_COUNTER_)
@@ -208,6 +220,11 @@ struct model {
     int tombs[M_QUEUES];       /* jobs that ended in line: each may use up its queue's turn */
     int passed_over[M_QUEUES]; /* how often an equal was preferred */
     int limit[M_SPACES];       /* of a name space of worker locks */
+    int dead_count, dead_max;
+    struct m_dead dead[M_JOBS + 1]; /* who died first is the first */
+    uint64_t deaths, dead_lost;
+    bool falls_out; /* somebody is to be told so */
+    struct m_dead fallen;
     int job_count, untold;
     struct m_job job[M_JOBS];
     struct m_counters counters[M_WORKERS];
@@ -296,7 +313,15 @@ void model_learn_errors(struct model *m, int job, const struct m_error *list, in
 void model_report_stuck(struct model *m, int job, int64_t over);
 bool model_should_stop(const struct model *m, const struct m_job *job);
 
+/* The dead set (model_dead.c). The index in it, or -1. */
+int model_find_dead(const struct model *m, int job);
+int model_dead_delete(struct model *m, int job);
+/* *out_job: the new one, or the twin. */
+int model_dead_retry(struct model *m, int job, int *out_job);
+
 /* Within the model. */
+void model_die(struct model *m, int job, int error);
+int model_add(struct model *m, const struct m_call *call, int key, bool from_scheduling);
 void model_fail(struct model *m, int job, int error);
 /* It may begin from now on; ready since about that moment. */
 void model_begin_wait(struct model *m, struct m_job *job, int64_t first, int64_t last);

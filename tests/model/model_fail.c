@@ -158,6 +158,7 @@ void model_fail(struct model *m, int job, int error)
              (struct m_error){.number = error, .attempt = j->failures, .wall = m->wall});
     struct delay d = delay_of(m, j->limits.policy, j->failures, error);
     if (d.least == INT64_MAX) {
+        model_die(m, job, error);
         model_finish(m, job, TRQ_WAS_DEAD, -1);
         return;
     }

@@ -11,12 +11,12 @@
 
 /* ---- errors -------------------------------------------------------------------------------------------------------- */
 
-static const char not_said[] = "the handler returned 77, which is no end";
+static const char not_said[] = "the handler returned ";
 
 void error_text_cut(int number, char *buffer, size_t size)
 {
     if (number >= NOT_SAID)
-        snprintf(buffer, size, "%s", not_said);
+        snprintf(buffer, size, "%s%d, which is no end", not_said, number);
     else if (number % 16 == 7) /* it will be cut */
         snprintf(buffer, size, "error %d %0240d", number, 0);
     else
@@ -31,6 +31,8 @@ const char *error_text(int number, char buffer[ERROR_TEXT])
 
 int error_number(const char *text)
 {
+    if (strncmp(text, not_said, sizeof not_said - 1) == 0)
+        return atoi(text + sizeof not_said - 1);
     return strncmp(text, "error ", 6) == 0 ? atoi(text + 6) : -1;
 }
 
@@ -39,8 +41,6 @@ int error_number(const char *text)
 /* A pure one: by how often it failed, and why. */
 static int64_t delay_of(int failures, int error)
 {
-    if (error > NOT_SAID)
-        error = NOT_SAID;
     if (error % 7 == 3)
         return INT64_MAX;
     if (error % 7 == 5)
@@ -52,10 +52,7 @@ static struct trq_span ask(int failures, const struct trq_error *error, uint64_t
 {
     (void)seed;
     int number = error_number(error->text);
-    if (number < 0) {
-        JOURNAL_MUST(strcmp(error->text, not_said) == 0, "a policy is told of another error");
-        number = NOT_SAID;
-    }
+    JOURNAL_MUST(number >= 0, "a policy is told of another error");
     return trq_ns(delay_of(failures, number));
 }
 

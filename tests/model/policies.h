@@ -11,7 +11,7 @@ struct policy_pair {
 enum { POLICIES = 11 };
 extern const struct policy_pair policies[POLICIES];
 
-/* The text of that error; NOT_SAID: that of a handler which returns a number that is no end. */
+/* The text of that error; from NOT_SAID on: of a handler that returns this number, which is no end. */
 enum { ERROR_TEXT = 300, NOT_SAID = 1000000 };
 const char *error_text(int number, char buffer[ERROR_TEXT]);
 void error_text_cut(int number, char *buffer, size_t size);

@@ -1,4 +1,6 @@
 /* One seed without threads: every call, every run and every tick of the clock is ours. */
+#include "engine/core/engine.h"
+
 #include "world.h"
 
 #define SECOND INT64_C(1000000000)
@@ -117,6 +119,14 @@ static void end(struct world *w)
     compare_counters(w);
 }
 
+/* The engine of tests has no configuration. */
+static void bound_the_dead(struct world *w, struct draw *draw)
+{
+    w->engine->config.on_dead_lost = world_on_dead_lost;
+    if (draw_percent(draw, 50))
+        w->engine->dead.roll.max = (uint32_t)(w->model.dead_max = draw_below(draw, 12));
+}
+
 void random_run(struct world *w, uint64_t seed, enum mistake mistake, int operations,
                 const bool *skip)
 {
@@ -127,6 +137,7 @@ void random_run(struct world *w, uint64_t seed, enum mistake mistake, int operat
     struct trq_error error = {0};
     int code = trq_test_engine(w, (struct trq_wall){w->model.wall}, apps, &w->engine, &error);
     JOURNAL_MUST(code == TRQ_OK, "no engine: %s", error.text);
+    bound_the_dead(w, &draw);
     for (int i = 0; i < operations; i++) {
         draw.state = seed * UINT64_C(0x9E3779B1) + (uint64_t)i * 977;
         if (skip && skip[i])

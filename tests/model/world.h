@@ -107,7 +107,16 @@ void world_look_at_clock(struct world *w, int ended);
 void act(struct world *w, struct draw *draw, bool in_handler);
 void act_pause(struct world *w, int queue, bool paused);
 void act_enqueue(struct world *w, struct draw *draw);
+/* Of a search: some of the inputs, all of them given. */
+struct trq_dict world_part_of(struct m_inputs *in, struct draw *draw, struct trq_kv kv[4]);
+bool world_contains(const struct m_job *j, struct m_inputs part);
 int64_t draw_span(struct draw *draw);
+
+/* ---- dead.c ------------------------------------------------------------------------------------------------------- */
+
+void act_dead(struct world *w, struct draw *draw);
+void compare_dead(struct world *w);
+void world_on_dead_lost(void *host, const struct trq_dead *dead);
 
 /* ---- compare.c ---------------------------------------------------------------------------------------------------- */
 
