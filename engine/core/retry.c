@@ -26,6 +26,9 @@ int tq_retry_check(const struct trq_retry *p, const char *of, struct trq_error *
         return tq_error(error, TRQ_EINVAL,
                         "worker %.100s: retry: one of constant, delay, and list with list_count",
                         of);
+    if (p->list_count > TRQ_RETRY_MAX)
+        return tq_error(error, TRQ_EINVAL, "worker %.100s: retry: a list of %u; at most %d", of,
+                        p->list_count, TRQ_RETRY_MAX);
     if (p->constant.ns < 0 || p->most.ns < 0)
         return tq_error(error, TRQ_EINVAL, "worker %.100s: retry: a delay below zero", of);
     for (uint32_t i = 0; i < p->list_count; i++)
@@ -93,10 +96,17 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* So many that more make no difference. */
+static int64_t counted(uint32_t failures)
+{
+    enum { MANY = 2000 };
+    return failures < MANY ? failures : MANY;
+}
+
 /* n^4 + 15 s after n + 1 failures; n^4 in ns leaves the range long after ten years. */
 static int64_t polynomial(uint32_t failures)
 {
-    int64_t n = failures > 2000 ? 2000 : (int64_t)failures - 1;
+    int64_t n = counted(failures) - 1;
     int64_t seconds = n * n * n * n + 15;
     return seconds > TEN_YEARS / SECOND ? TEN_YEARS : seconds * SECOND;
 }
@@ -126,7 +136,7 @@ int64_t tq_retry_delay(const struct trq_retry *p, uint32_t failures, const struc
     if (is_default) {
         delay = polynomial(failures);
         if (!jitter)
-            return least(sum(delay, chance(seed, 10 * SECOND * (int64_t)failures)), most);
+            return least(sum(delay, chance(seed, 10 * SECOND * counted(failures))), most);
     }
     delay = least(delay, most); /* ten years times ten are in the range */
     if (per_cent)

@@ -16,7 +16,7 @@ bool tq_retry_same(const struct trq_retry *a, const struct trq_retry *b);
 
 /* How many retries there are; UINT32_MAX: no end. */
 uint32_t tq_retry_limit(const struct trq_retry *policy);
-/* ns until the next attempt after so many failures, at least 1; INT64_MAX: there is none. *out_bad: the policy's function gave
+/* ns until the next attempt after so many failures, which are at least 1; INT64_MAX: there is none. *out_bad: the policy's function gave
  * an answer that is none. */
 int64_t tq_retry_delay(const struct trq_retry *policy, uint32_t failures,
                        const struct trq_error *error, uint64_t seed, bool *out_bad);
