@@ -4,8 +4,8 @@
  * timer would: so the housekeeper gets up then, and looks at the records of all threads. Runs without a deadline are
  * looked at every half of config.stuck_after, if that is given. Where nobody has a deadline, this costs nothing.
  *
- * What is read of another thread's run may be past: the record is read again behind it, and a report that comes a moment
- * after its run has ended says what was true.
+ * What is read of another thread's run may be past: the record and the job's word are read again behind it, and a report that
+ * comes a moment after its run has ended says what was true.
  */
 #ifndef TQ_CORE_PATROL_H
 #define TQ_CORE_PATROL_H
@@ -29,8 +29,7 @@ void tq_patrol_watch(struct trq_engine *engine, struct tq_thread *thread, int64_
 void tq_patrol_look(struct trq_engine *engine);
 /* When there may be something to report: boot ns; INT64_MAX: never. */
 int64_t tq_patrol_next(const struct trq_engine *engine);
-/* Report the run of that job, `word` and `index`, on that thread. */
-void tq_patrol_tell(struct trq_engine *engine, const struct tq_thread *thread, uint64_t word,
-                    uint32_t index, int64_t over);
+/* Report the run that this thread, the caller's, is at the end of. */
+void tq_patrol_tell(struct trq_engine *engine, const struct tq_thread *thread, int64_t over);
 
 #endif

@@ -209,8 +209,11 @@ static void leave_limit(struct trq_job *run, struct tq_thread *thread, struct tq
     if (over < 0)
         return;
     tq_class_count(run->class, tally, TQ_COUNT_overran, 1);
-    if (!run->engine->thread_count) /* nobody else could look meanwhile */
-        tq_patrol_tell(run->engine, thread, run->word, run->index, over);
+    if (run->engine->thread_count)
+        return;
+    run->local->in_callback = true; /* nobody else could look meanwhile */
+    tq_patrol_tell(run->engine, thread, over);
+    run->local->in_callback = false;
 }
 
 /* needed and perform. */
@@ -243,12 +246,14 @@ static inline void run_job(struct trq_job *run, struct tq_thread *thread, int64_
     struct tq_job *job = run->job;
     uint64_t enqueued = tq_load(&job->enqueued, relaxed);
     bool timed = enqueued & 1;
-    run->started = TQ_UNLIKELY(timed) ? tq_clock_mono(&engine->clock)
-                   : since            ? since
-                                      : tq_clock_coarse(&engine->clock);
+    const bool limited = run->class->timeout || run->word & TQ_LIMITED;
+    /* The patrol tells two runs of a job by when they began. */
+    run->started = TQ_UNLIKELY(timed || limited) ? tq_clock_mono(&engine->clock)
+                   : since                       ? since
+                                                 : tq_clock_coarse(&engine->clock);
     tq_store(&thread->since, (uint64_t)run->started, relaxed);
     show(thread, run);
-    if (TQ_UNLIKELY(run->class->timeout || run->word & TQ_LIMITED))
+    if (TQ_UNLIKELY(limited))
         enter_limit(run, thread);
     if (TQ_UNLIKELY(run->word & TQ_QUEUE_LOCKED))
         tq_queue_lock_leave(engine, local, job, run->index, tq_word_generation(run->word), true);

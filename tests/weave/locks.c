@@ -127,13 +127,10 @@ void tq_patrol_watch(struct trq_engine *engine, struct tq_thread *thread, int64_
     (void)thread;
     (void)deadline;
 }
-void tq_patrol_tell(struct trq_engine *engine, const struct tq_thread *thread, uint64_t word,
-                    uint32_t index, int64_t over)
+void tq_patrol_tell(struct trq_engine *engine, const struct tq_thread *thread, int64_t over)
 {
     (void)engine;
     (void)thread;
-    (void)word;
-    (void)index;
     (void)over;
 }
 
