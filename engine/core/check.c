@@ -14,6 +14,7 @@ struct census {
     uint64_t queue_locks;   /* jobs that hold one */
     uint64_t tombs, parked; /* as the queues have them */
     uint64_t items;         /* in the queues */
+    uint64_t expiring;      /* they wait, and have a timer by which that ends */
     const char *wrong;
 };
 
@@ -53,6 +54,7 @@ static void count_jobs(struct trq_engine *e, struct census *c)
         c->state[state]++;
         if (state == TQ_FREE || state == TQ_TOMB)
             continue;
+        c->expiring += tq_word_expires(word);
         c->queue_locks += word & TQ_QUEUE_LOCKED && tq_word_waits(word);
         check_side(e, i, word, c);
     }
@@ -89,7 +91,7 @@ int trq_engine_check(struct trq_engine *engine, struct trq_error *error)
     if (!wrong)
         wrong = tq_recur_check(engine, &recurring);
     if (!wrong)
-        wrong = tq_house_check(engine, c.state[TQ_SCHEDULED] + recurring);
+        wrong = tq_house_check(engine, c.state[TQ_SCHEDULED] + recurring + c.expiring);
     if (!wrong)
         wrong = tq_dead_check(engine, &sides);
     if (wrong)

@@ -210,6 +210,8 @@ static bool fill_trail(const struct call *c, struct tq_side *side)
     trail->version = p->version;
     if (p->retry)
         tq_sized_copy(&trail->retry, p->retry, sizeof trail->retry);
+    tq_store(&trail->retries, tq_retry_limit(p->retry ? p->retry : c->class->declared->retry),
+             relaxed);
     tq_store(&side->trail, plus_one, relaxed);
     return true;
 }

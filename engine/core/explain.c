@@ -91,7 +91,7 @@ static void count_failures(const struct look *l, struct trq_why *why)
     const struct tq_class *class = l->engine->registry.classes[tq_job_class_number(l->job)];
     why->failures = tq_job_failures(l->job);
     why->retries =
-        tq_retry_limit(trail && trail->retry.size ? &trail->retry : class->declared->retry);
+        trail ? tq_load(&trail->retries, relaxed) : tq_retry_limit(class->declared->retry);
 }
 
 /* "retry 2 of 25 at T after: TEXT" */

@@ -579,5 +579,5 @@ const char *tq_house_check(struct trq_engine *engine, uint64_t waiting)
         timers += tq_inbox_count(&local->inbox);
     if (!good)
         return "a timer wheel is broken";
-    return timers < waiting ? "timers of scheduled or recurring jobs are lost" : NULL;
+    return timers < waiting ? "timers of jobs that are scheduled, recur or expire are lost" : NULL;
 }

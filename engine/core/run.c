@@ -251,7 +251,7 @@ static inline void run_job(struct trq_job *run, struct tq_thread *thread, int64_
     run->started = TQ_UNLIKELY(timed || limited) ? tq_clock_mono(&engine->clock)
                    : since                       ? since
                                                  : tq_clock_coarse(&engine->clock);
-    tq_store(&thread->since, (uint64_t)run->started, relaxed);
+    tq_store(&thread->since, (uint64_t)run->started, release); /* rel: behind the last deadline */
     show(thread, run);
     if (TQ_UNLIKELY(limited))
         enter_limit(run, thread);

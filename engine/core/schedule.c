@@ -156,13 +156,12 @@ static enum tq_fire fire_asking(struct trq_engine *e, struct tq_local *local, ui
         .stamp = tq_stamp(e, local),
         .boot = word & TQ_EXPIRES ? tq_clock_boot(&e->clock) : 0,
     };
-    enum tq_return r = tq_queue_lock_return(e, local, &c);
-    if (c.has_met_late)
-        tq_ended_finish(e, local, &c.late);
-    switch (r) {
+    enum tq_fire result = TQ_FIRED;
+    switch (tq_queue_lock_return(e, local, &c)) {
     case TQ_RETURN_LOST:
         *out_due = c.due;
-        return c.due == INT64_MIN ? TQ_STALE : TQ_LATER;
+        result = c.due == INT64_MIN ? TQ_STALE : TQ_LATER;
+        break;
     case TQ_MERGED:
         *out_merged = true;
         tq_ended_finish(e, local, &c.ended);
@@ -174,8 +173,11 @@ static enum tq_fire fire_asking(struct trq_engine *e, struct tq_local *local, ui
         watch(e, local, index, word, c.expires);
         break;
     }
-    tq_count(&local->scheduled, UINT64_MAX);
-    return TQ_FIRED;
+    if (result == TQ_FIRED)
+        tq_count(&local->scheduled, UINT64_MAX);
+    if (c.has_met_late) /* last: its on_end may enqueue, and use up what was reserved here */
+        tq_ended_finish(e, local, &c.late);
+    return result;
 }
 
 static enum tq_fire fire_any(struct trq_engine *e, struct tq_local *local, uint32_t index,

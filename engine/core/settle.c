@@ -85,10 +85,7 @@ static void come_back(struct trq_job *run, enum tq_reason reason, uint64_t stamp
         .boot = run->word & TQ_EXPIRES ? tq_clock_boot(&e->clock) : 0,
         .expires = front ? tq_trail_expires(e, run->job) : 0,
     };
-    enum tq_return r = tq_queue_lock_return(e, run->local, &c);
-    if (c.has_met_late)
-        tq_ended_finish(e, run->local, &c.late);
-    switch (r) {
+    switch (tq_queue_lock_return(e, run->local, &c)) {
     case TQ_MERGED:
         tq_ended_finish(e, run->local, &c.ended);
         break;
@@ -109,6 +106,8 @@ static void come_back(struct trq_job *run, enum tq_reason reason, uint64_t stamp
         end_cancelled(run);
         break;
     }
+    if (c.has_met_late) /* last: its on_end may enqueue, and use up what was reserved here */
+        tq_ended_finish(e, run->local, &c.late);
 }
 
 /* Again, not before that time, with the same id. False: out of memory; it is RUNNING as before. */
@@ -252,9 +251,17 @@ void tq_settle_go_back(struct trq_job *run)
                             true);
     if (tq_load(&run->job->word, relaxed) & TQ_STOP_ASKED) {
         end_cancelled(run);
-    } else if (!credit(run) || (run->word & TQ_EXPIRES && !tq_timer_reserve(e, run->local, 1))) {
+        return;
+    }
+    if (!credit(run) || (run->word & TQ_EXPIRES && !tq_timer_reserve(e, run->local, 1))) {
         cannot_wait(run);
-    } else if (run->word & TQ_QUEUE_LOCKED) {
+        return;
+    }
+    if (run->word & TQ_EXPIRES) { /* its timer may have come and gone while it was RUNNING */
+        next_turn(run->job, 0);
+        tq_timer_stale(e);
+    }
+    if (run->word & TQ_QUEUE_LOCKED) {
         come_back(run, TQ_REQUEUED, tq_load(&run->job->enqueued, relaxed), true);
     } else {
         uint32_t link = side->link, index = run->index;
@@ -275,11 +282,14 @@ void tq_settle_go_back(struct trq_job *run)
 
 /* ---- failure ---------------------------------------------------------------------------------------------------- */
 
-/* For chance: no two failures have the same. */
+/* For chance: no two failures have the same, and nobody who sees it, or the delays that come of it, learns the secret. */
 static uint64_t seed_of(const struct trq_job *run)
 {
-    return run->engine->secret.k0 ^ ((run->word >> 32) << 32 | run->index) ^
-           (uint64_t)tq_job_failures(run->job) << 48;
+    struct tq_siphash hash;
+    tq_siphash_init(&hash, run->engine->secret);
+    tq_siphash_u64(&hash, (run->word >> 32) << 32 | run->index);
+    tq_siphash_u64(&hash, tq_job_failures(run->job));
+    return tq_siphash_end(&hash).a;
 }
 
 /* When it is tried again; INT64_MAX: not any more. */

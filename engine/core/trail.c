@@ -43,7 +43,8 @@ struct tq_trail *tq_trail_take(struct trq_engine *engine, struct tq_local *local
     trail->expires_in = trail->timeout = 0;
     trail->deadline = INT64_MAX;
     trail->retry.size = 0;
-    trail->slips = 0;
+    tq_store(&trail->slips, 0, relaxed);
+    tq_store(&trail->retries, 0, relaxed);
     trail->version = 0;
     *out_trail = index + 1;
     return trail;
@@ -53,14 +54,16 @@ struct tq_trail *tq_trail_take(struct trq_engine *engine, struct tq_local *local
 static uint32_t slips_of(const struct trq_engine *e, const struct tq_side *side)
 {
     uint32_t trail = side ? tq_load(&side->trail, acquire) : 0;
-    return trail & TQ_TRAIL_SLIPS ? trail & ~TQ_TRAIL_SLIPS : trail ? trail_at(e, trail)->slips : 0;
+    if (trail & TQ_TRAIL_SLIPS)
+        return trail & ~TQ_TRAIL_SLIPS;
+    return trail ? tq_load(&trail_at(e, trail)->slips, acquire) : 0;
 }
 
 static void set_slips(struct trq_engine *e, struct tq_side *side, uint32_t slips)
 {
     uint32_t trail = tq_load(&side->trail, relaxed);
     if (trail && !(trail & TQ_TRAIL_SLIPS))
-        trail_at(e, trail)->slips = slips;
+        tq_store(&trail_at(e, trail)->slips, slips, release); /* rel: pairs slips_of */
     else
         tq_store(&side->trail, slips ? slips | TQ_TRAIL_SLIPS : 0,
                  release); /* rel: pairs slips_of */
@@ -162,19 +165,23 @@ void tq_trail_fail(struct trq_engine *engine, struct tq_local *local, uint32_t i
     tq_slips_give(engine, local, rest);
 }
 
-size_t tq_trail_failures(const struct trq_engine *engine, const struct tq_job *job,
-                         struct trq_failure *out, size_t max)
+static size_t copy(const struct trq_engine *e, uint32_t slips, struct trq_failure *out, size_t max)
 {
     size_t count = 0;
-    for (uint32_t at = slips_of(engine, side_of(engine, job)); at;
-         at = slip_at(engine, at)->next, count++) {
-        const struct tq_slip *slip = slip_at(engine, at);
+    for (uint32_t at = slips; at; at = slip_at(e, at)->next, count++) {
+        const struct tq_slip *slip = slip_at(e, at);
         if (count >= max)
             continue;
         out[count] = (struct trq_failure){.at = {slip->wall}, .attempt = slip->attempt};
         memcpy(out[count].text, slip->text, sizeof slip->text);
     }
     return count;
+}
+
+size_t tq_trail_failures(const struct trq_engine *engine, const struct tq_job *job,
+                         struct trq_failure *out, size_t max)
+{
+    return copy(engine, slips_of(engine, side_of(engine, job)), out, max);
 }
 
 const char *tq_trail_last(const struct trq_engine *engine, const struct tq_job *job)
@@ -236,6 +243,12 @@ void tq_slips_attach(struct trq_engine *engine, struct tq_local *local, uint32_t
 
 /* ---- by id ---------------------------------------------------------------------------------------------------- */
 
+static bool lives(const struct tq_job *job, struct trq_job_id id)
+{
+    uint64_t word = tq_load(&job->word, acquire);
+    return tq_word_generation(word) == (uint32_t)(id.slot >> 32) && tq_word_lives(word);
+}
+
 int trq_failures(struct trq_engine *engine, struct trq_job_id id, struct trq_failure *out,
                  size_t max, size_t *out_count)
 {
@@ -249,13 +262,15 @@ int trq_failures(struct trq_engine *engine, struct trq_job_id id, struct trq_fai
         return TRQ_GONE;
     size_t count = 0;
     tq_stripe_lock(engine, index);
-    uint64_t word = tq_load(&job->word, acquire);
-    bool lives = tq_word_generation(word) == (uint32_t)(id.slot >> 32) && tq_word_lives(word);
-    if (lives)
-        count = tq_trail_failures(engine, job, out, max);
+    uint32_t slips = lives(job, id) ? slips_of(engine, side_of(engine, job)) : 0;
+    /* If it still lives, it was its own list that is not empty, and who ends the job waits for the stripe to free it. One
+     * that was empty may be another job's by now. */
+    bool is_there = lives(job, id);
+    if (is_there)
+        count = copy(engine, slips, out, max);
     tq_stripe_unlock(engine, index);
     /* Who has died just now is found there: it was put there before anybody was told. */
-    bool found = lives || tq_dead_failures(engine, id, out, max, &count);
+    bool found = is_there || tq_dead_failures(engine, id, out, max, &count);
     if (found && out_count)
         *out_count = count;
     return found ? TRQ_OK : TRQ_GONE;

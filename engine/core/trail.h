@@ -5,8 +5,9 @@
  *          that has no limits; or 0.
  *
  * Threads: limits are written by who owns the job. The list of failures is changed and read under the stripe of the job's
- *          slot, so that who asks for it by id (trq_failures) sees a whole one: he compares the generation under the
- *          stripe, and who ends the job raises that before he takes the stripe to free the list.
+ *          slot, so that who asks for it by id (trq_failures) sees a whole one: he asks for the generation under
+ *          the stripe before and after he has found a list, and who ends the job raises that before he takes the stripe
+ *          to free the list.
  *
  * Without memory for a failure's text the count is right all the same, and the text is lost.
  */
@@ -44,8 +45,9 @@ struct tq_trail {
     int64_t timeout;        /* of one run; 0: its worker's */
     int64_t deadline;       /* boot ns, inherited; INT64_MAX: none */
     struct trq_retry retry; /* size 0: its worker's */
-    uint32_t slips;
-    uint32_t version; /* of the declaration that its inputs are for; 0: of its worker's */
+    tq_a32 slips;           /* read without the stripe by who then asks whether it was that job's */
+    tq_a32 retries;         /* as tq_retry_limit says of the policy that holds */
+    uint32_t version;       /* of the declaration that its inputs are for; 0: of its worker's */
 };
 
 /* The job's, which is the caller's or cannot go away. NULL: it has none. */
@@ -53,7 +55,7 @@ struct tq_trail *tq_trail_of(const struct trq_engine *engine, const struct tq_jo
 /* A new one for a side that has none, without limits. NULL: out of memory. */
 struct tq_trail *tq_trail_take(struct trq_engine *engine, struct tq_local *local,
                                uint32_t *out_trail);
-/* What hung on a side, with its slips. `job`: the slot of the job that had it. */
+/* What hung on a side, with its slips. */
 void tq_trail_give(struct trq_engine *engine, struct tq_local *local, struct tq_side *side);
 
 /* The job, which is the caller's, has failed: keep why. It may get a side by that. */
