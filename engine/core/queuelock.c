@@ -29,7 +29,7 @@ static bool name(struct trq_engine *e, struct tq_local *local, struct tq_bucket 
     /* What was merged into a job that has started and not yet taken it along passes on. */
     uint64_t before = added ? 0 : tq_load(&tq_job_at(e, r->job)->word, relaxed);
     bool passes = !added && tq_word_generation(before) == r->generation &&
-                  tq_word_state(before) == TQ_RUNNING;
+                  (tq_word_state(before) == TQ_RUNNING || tq_word_state(before) == TQ_STARTING);
     if (!passes) {
         if (!added)
             tq_slips_give(e, local, r->slips);
@@ -137,8 +137,7 @@ static bool replace(struct trq_engine *e, struct tq_local *local, const struct t
 /* Its time to begin is over. The clock may be the host's, so it is read before the bucket is taken. */
 static bool is_late(const struct trq_engine *e, uint32_t job, uint64_t word, int64_t boot)
 {
-    return tq_word_expires(word) && tq_word_state(word) != TQ_STARTING &&
-           tq_trail_expires(e, tq_job_at(e, job)) <= boot;
+    return tq_word_expires(word) && tq_trail_expires(e, tq_job_at(e, job)) <= boot;
 }
 
 static bool must_know_time(struct trq_engine *e, const struct tq_queue_key *r, int64_t boot)
@@ -177,6 +176,14 @@ static bool names_waiting(struct trq_engine *e, const struct tq_queue_key *r)
     return tq_word_generation(word) == r->generation && tq_word_waits(word);
 }
 
+/* Whoever is refused by it is refused by one that was in time (I2b). */
+static bool names_holder(struct trq_engine *e, const struct tq_queue_key *r, int64_t boot)
+{
+    uint64_t word = tq_load(&tq_job_at(e, r->job)->word, acquire);
+    return tq_word_generation(word) == r->generation && tq_word_waits(word) &&
+           !(tq_word_state(word) == TQ_STARTING && is_late(e, r->job, word, boot));
+}
+
 /* The engine stops, and the record names a job that never was in a queue. */
 static void unname(struct trq_engine *e, struct tq_local *local, struct tq_bucket *bucket,
                    struct tq_digest digest, struct tq_side *side)
@@ -211,7 +218,7 @@ static bool ask(struct trq_engine *engine, struct tq_local *local, const struct 
         tq_locktab_unlock(&engine->queue_locks, bucket);
         return false;
     }
-    while (r && names_waiting(engine, r) && !(met = meet(engine, local, a, r, out)))
+    while (r && names_holder(engine, r, a->now.boot) && !(met = meet(engine, local, a, r, out)))
         ;
     if (a->later && (!met || out->code == TRQ_REPLACED))
         tq_store(&job->word, a->word, seq_cst);
@@ -303,7 +310,8 @@ static enum tq_return come_back(struct trq_engine *e, struct tq_local *local,
     uint64_t twins;
     if (r && !mine)
         end_late(e, local, r, c);
-    if (r && !mine && absorb(tq_job_at(e, r->job), r->generation, &twins)) {
+    if (r && !mine && names_holder(e, r, c->boot) &&
+        absorb(tq_job_at(e, r->job), r->generation, &twins)) {
         if (!tq_job_become_if(job, TQ_ENDED_MERGED, &c->word))
             return TQ_RETURN_LOST; /* cannot be: it leaves this state only under our locks, or by us */
         merge(e, local, r, job, c->index, tq_word_state(c->word) == TQ_SCHEDULED);

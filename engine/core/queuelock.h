@@ -8,7 +8,8 @@
  *       tidying, and done only by who is still named there.
  *   I2  A job with this key goes into a state of waiting, and into its queue, only under the bucket, having put its name
  *       into the record. So whoever finds it there and waiting finds it in its queue, too.
- *   I2b A job whose time to begin is over does not hold the key: who meets it ends it first (4.7).
+ *   I2b A job whose time to begin is over does not hold the key: who meets it ends it first (4.7). One that is STARTING then
+ *       he cannot end. It is named no more: it begins, or ends as soon as it finds out, or parks, and ends there.
  *   I3  (no lost change) A call is refused only by a successful read-modify-write of the waiting job's word, with
  *       acq_rel order. The start of the job is one of the same word. So either the start comes later, and the run
  *       sees all that the caller wrote before; or it came before, the refusal fails, and the call queues a job. (A
