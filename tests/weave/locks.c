@@ -21,7 +21,10 @@
 #include "engine/core/publish.h"
 #include "engine/core/inputs.h"
 #include "engine/core/key.h"
+#include "engine/core/stop.h"
 #include "engine/core/upgrade.h"
+
+#undef memcpy
 
 struct locks_world locks;
 static struct locks_world image;
@@ -30,6 +33,7 @@ static struct trq_engine engine_image;
 tq_a32 locks_datum[LOCKS_JOBS];
 uint32_t locks_owner[LOCKS_KEYS];
 static uint32_t payload[LOCKS_JOBS];
+static uint32_t slip_text[LOCKS_EXTRAS];
 
 static const struct locks_story *story;
 
@@ -43,7 +47,7 @@ static struct tq_gate gate;
 static const struct trq_worker declared;
 
 /* Sides, segments, ... in the order of the magazines. */
-enum { JOBS, SIDES, QUEUE_RECORDS, WORKER_RECORDS, LINKS, SEGMENTS };
+enum { JOBS, SIDES, TRAILS, SLIPS, QUEUE_RECORDS, WORKER_RECORDS, LINKS, SEGMENTS };
 static tq_aptr chunk[LOCKS_KINDS], bucket_chunk[2];
 
 unsigned locks_self(void)
@@ -87,30 +91,32 @@ struct tq_tally *tq_local_tally_make(struct tq_local *local, uint32_t class)
     return NULL;
 }
 
-int64_t tq_clock_mono(const struct tq_clock *clock)
+/* One clock for all. Stamps and reports are not looked at. */
+static int64_t read_clock(void)
 {
-    (void)clock;
-    return 0;
-}
-int64_t tq_clock_coarse(const struct tq_clock *clock)
-{
-    (void)clock;
-    return 0;
+    return locks.read_at[locks_self()] = locks.now;
 }
 int64_t tq_clock_boot(const struct tq_clock *clock)
 {
     (void)clock;
-    return 0;
-}
-int64_t tq_clock_wall_coarse(const struct tq_clock *clock)
-{
-    (void)clock;
-    return 0;
+    return read_clock();
 }
 int64_t tq_clock_wall(const struct tq_clock *clock)
 {
     (void)clock;
-    return 0;
+    return locks.now;
+}
+int64_t tq_clock_wall_coarse(const struct tq_clock *clock)
+{
+    return tq_clock_wall(clock);
+}
+int64_t tq_clock_mono(const struct tq_clock *clock)
+{
+    return tq_clock_wall(clock);
+}
+int64_t tq_clock_coarse(const struct tq_clock *clock)
+{
+    return tq_clock_wall(clock);
 }
 
 void tq_past_keep(struct trq_engine *engine, const struct trq_event *event,
@@ -134,15 +140,12 @@ void tq_patrol_tell(struct trq_engine *engine, const struct tq_thread *thread, i
     (void)over;
 }
 
-/* No job fails here. */
+/* Who is dead leaves nothing behind. */
 void tq_dead_put(struct trq_engine *engine, struct tq_local *local, struct tq_ended *ended,
                  const struct trq_error *error)
 {
-    (void)engine;
-    (void)local;
-    (void)ended;
     (void)error;
-    weave_fail("nobody dies");
+    tq_job_strip(engine, local, &ended->husk);
 }
 bool tq_dead_failures(struct trq_engine *engine, struct trq_job_id id, struct trq_failure *out,
                       size_t max, size_t *out_count)
@@ -153,6 +156,32 @@ bool tq_dead_failures(struct trq_engine *engine, struct trq_job_id id, struct tr
     (void)max;
     (void)out_count;
     return false;
+}
+
+/* Of a text of a failure: the text is read or written here. */
+static void touch(const void *at, bool writes)
+{
+    const char *from = (const char *)locks.slip, *to = (const char *)(locks.slip + LOCKS_EXTRAS);
+    if ((const char *)at < from || (const char *)at >= to || weave_self() < 0)
+        return;
+    size_t i = (size_t)((const char *)at - from) / sizeof locks.slip[0];
+    if (writes)
+        WEAVE_WRITE(slip_text[i], 0);
+    else
+        weave_assert(WEAVE_READ(slip_text[i]) == 0);
+}
+
+void *locks_copy(void *to, const void *from, size_t size)
+{
+    touch(from, false);
+    touch(to, true);
+    return memcpy(to, from, size);
+}
+
+bool locks_leaves_out(const struct tq_mutex *mutex)
+{
+    return mutex >= locks_engine.stripes && mutex < locks_engine.stripes + TQ_STRIPES &&
+           story->without_stripe >> locks_self() & 1;
 }
 
 void tq_waiters_tell(struct trq_engine *engine, const struct trq_event *event)
@@ -176,6 +205,13 @@ void tq_note_arm(struct trq_engine *engine, uint32_t note, struct trq_job_id id)
     locks.id[note - 1] = id;
 }
 
+/* It waited so long by then that it does not hold its queue lock. */
+static bool is_over(unsigned k, int64_t now)
+{
+    return story->spec[k].expires_in &&
+           now >= tq_deadline(locks.waits_to[k], story->spec[k].expires_in);
+}
+
 void tq_note_send(struct trq_engine *engine, struct tq_local *local, uint32_t note,
                   const struct trq_event *event, const struct trq_error *error)
 {
@@ -187,8 +223,14 @@ void tq_note_send(struct trq_engine *engine, struct tq_local *local, uint32_t no
     weave_assert(event->id.slot == locks.id[k].slot);
     locks.ends[k]++;
     locks.outcome[k] = event->outcome;
+    locks.ended_at[k] = locks.now;
+    if (event->outcome == TRQ_WAS_EXPIRED && /* not before its time */
+        locks.now < locks.waits_from[k] + story->spec[k].expires_in)
+        weave_fail("%u expires before its time", k);
     locks.attempts[k] = event->attempts;
     locks.other[k] = event->other.birth ? number_of(event->other) : LOCKS_JOBS;
+    if (event->outcome == TRQ_WAS_MERGED && is_over(locks.other[k], locks.waits_from[k]))
+        weave_fail("%u was merged into %u, whose time was over", k, locks.other[k]);
 }
 
 unsigned char *tq_blocks_at(const struct tq_blocks *blocks, struct tq_job *job)
@@ -223,6 +265,63 @@ void tq_rouse(struct trq_engine *engine, struct tq_local *local, int index)
 {
     (void)local;
     tq_park_wake(&engine->park, index);
+}
+
+void tq_rouse_all(struct trq_engine *engine)
+{
+    int index;
+    while ((index = tq_park_notify_any(&engine->park)) >= 0)
+        tq_park_wake(&engine->park, index);
+}
+
+uint32_t tq_bell_enter(struct tq_bell *bell)
+{
+    (void)bell;
+    return 0;
+}
+uint32_t tq_bell_turn(const struct tq_bell *bell)
+{
+    (void)bell;
+    return 0;
+}
+/* Only a stop waits: for the threads, or not at all. */
+bool tq_bell_sleep(struct tq_bell *bell, uint32_t turn, int64_t deadline)
+{
+    (void)bell;
+    (void)turn;
+    if (deadline == locks.now)
+        return false;
+    while (tq_load(&locks_engine.alive, acquire))
+        tq_pause();
+    return true;
+}
+void tq_bell_leave(struct tq_bell *bell)
+{
+    (void)bell;
+}
+
+/* Timers do not fire while it stops. */
+void tq_house_stop(struct trq_engine *engine)
+{
+    (void)engine;
+}
+void tq_registry_close(struct trq_engine *engine)
+{
+    for (uint32_t i = 0; i < LOCKS_QUEUES; i++)
+        tq_fifo_close(&engine->registry.queues[i]->fifo);
+}
+void tq_log(struct trq_engine *engine, enum trq_log_level level, const char *format, ...)
+{
+    (void)engine;
+    (void)level;
+    (void)format;
+}
+int trq_engine_poll(struct trq_engine *engine, unsigned max_jobs, struct trq_span at_most)
+{
+    (void)engine;
+    (void)max_jobs;
+    (void)at_most;
+    weave_fail("nobody polls");
 }
 
 bool tq_timer_reserve(struct trq_engine *engine, struct tq_local *local, uint32_t count)
@@ -320,6 +419,26 @@ static enum trq_end ask(struct trq_job *run, struct trq_key *key)
     return TRQ_DONE;
 }
 
+/* Of its own: a digit for the job, one for the run. */
+static void say_why(char text[3], unsigned k, unsigned run)
+{
+    text[0] = (char)('0' + k);
+    text[1] = (char)('0' + run);
+    text[2] = '\0';
+}
+
+static struct trq_span delay(int failures, const struct trq_error *error, uint64_t seed)
+{
+    unsigned k = number_of_run(locks_local()->running);
+    (void)error;
+    (void)seed;
+    return failures > story->spec[k].retries ? trq_forever() : trq_ns(story->spec[k].after);
+}
+
+static const struct trq_retry policy = {
+    .size = sizeof policy, .retries = TRQ_RETRY_FOREVER, .delay = delay};
+static const struct trq_worker declared = {.retry = &policy};
+
 static void enter(unsigned k, int key)
 {
     locks.begun[k]++;
@@ -362,10 +481,26 @@ static enum trq_end perform(struct trq_job *run)
     weave_assert(!(run->word & TQ_STOP_ASKED)); /* who was asked to stop does not begin again */
     if (weave_self() >= 0)
         weave_assert(WEAVE_READ(payload[k]) == k);
+    const struct locks_spec *s = &story->spec[k];
+    /* It began in time: by the clock as it was looked at last. */
+    if (s->expires_in)
+        weave_assert(locks.read_at[locks_self()] < tq_deadline(locks.waits_to[k], s->expires_in));
+    if (story->stops && !tq_is_open(&locks_engine)) /* as a handler that asks */
+        locks_local()->told_to_stop = true;
     enter(k, key);
+    locks.failures[k] = tq_job_failures(run->job);
+    if (story->looks_back)
+        locks.slips[k] = locks_failures(k);
     leave(k, key);
-    if (locks.begun[k] <= (uint32_t)story->spec[k].requeues) {
-        run->requeue.ns = story->spec[k].after;
+    locks.waits_from[k] = locks.now; /* if it comes back */
+    locks.waits_to[k] = INT64_MAX;
+    int runs = (int)locks.begun[k];
+    if (runs <= s->fails) {
+        say_why(run->error.text, k, (unsigned)runs);
+        return TRQ_FAILED;
+    }
+    if (runs <= s->fails + s->requeues) {
+        run->requeue.ns = s->after;
         return TRQ_REQUEUED;
     }
     return TRQ_DONE;
@@ -377,7 +512,16 @@ static uint64_t flags_of(const struct locks_spec *s)
 {
     return (s->queue_key != LOCKS_NONE ? TQ_QUEUE_LOCKED : 0) |
            (s->from_start ? TQ_FROM_START : 0) | (s->class != LOCKS_PLAIN ? TQ_WORKER_LOCKED : 0) |
-           (s->wall ? TQ_WALL : 0);
+           (s->wall ? TQ_WALL : 0) | (s->expires_in ? TQ_EXPIRES : 0);
+}
+
+static void give_trail(struct tq_side *side, const struct locks_spec *s)
+{
+    uint32_t plus_one;
+    struct tq_trail *trail = tq_trail_take(&locks_engine, locks_local(), &plus_one);
+    weave_assert(trail);
+    trail->expires_in = s->expires_in;
+    tq_store(&side->trail, plus_one, relaxed);
 }
 
 static uint32_t make(unsigned k)
@@ -394,12 +538,14 @@ static uint32_t make(unsigned k)
         WEAVE_WRITE(payload[k], k);
     uint32_t cold = k + 1;
     bool worker_lock = s->class != LOCKS_PLAIN;
-    if (s->queue_key != LOCKS_NONE || worker_lock) {
+    if (s->queue_key != LOCKS_NONE || worker_lock || s->expires_in) {
         weave_assert(tq_side_take(e, local, index, s->queue, s->queue_key != LOCKS_NONE,
                                   worker_lock, &at) == 0);
         struct tq_side *side = tq_side_at(e, at);
         tq_side_set_digest(side->queue_key, digest_of(s->queue_key));
         tq_store(&side->note, cold, relaxed);
+        if (s->expires_in)
+            give_trail(side, s);
         cold = TQ_COLD_SIDE | at;
     }
     tq_store(&job->cold, cold, relaxed);
@@ -409,10 +555,14 @@ static uint32_t make(unsigned k)
     uint64_t word = tq_load(&job->word, relaxed);
     weave_assert(tq_word_state(word) == TQ_FREE);
     tq_store(&job->enqueued, s->due ? (uint64_t)s->due : 2, relaxed);
+    if (!s->due && s->expires_in)
+        tq_trail_begin_wait(e, job, tq_clock_boot(&e->clock));
     if (!s->due)
         tq_store(&job->word, tq_word_after(word, TQ_FREE, TQ_ENQUEUED) | flags_of(s), relaxed);
     tq_note_arm(e, k + 1, tq_job_id(e, index, word));
     locks.due[k] = s->due;
+    locks.waits_from[k] = locks.asked_at[k];
+    locks.waits_to[k] = s->due ? INT64_MAX : locks.now;
     weave_assert(tq_fifo_reserve(&e->segments, &local->segments, 1));
     return index;
 }
@@ -445,6 +595,20 @@ static void submit(unsigned k, uint32_t index, uint32_t generation)
                        story->spec[k].due);
 }
 
+/* It is in its queue; may have left it, too. */
+static void watch_expiry(unsigned k, uint32_t index, uint32_t generation, int64_t expires)
+{
+    if (story->spec[k].expires_in)
+        tq_timer_submit(&locks_engine, locks_local(), tq_item(index, 0), generation, expires,
+                        false);
+}
+
+static int refused(unsigned k)
+{
+    locks.accepted[k] = false;
+    return locks.code[k] = TRQ_ESTOPPED;
+}
+
 static int answered(unsigned k, int code, uint32_t index, uint32_t generation)
 {
     struct trq_job_id id = {(uint64_t)generation << 32 | index, locks_engine.birth};
@@ -455,53 +619,79 @@ static int answered(unsigned k, int code, uint32_t index, uint32_t generation)
     return code;
 }
 
-static int asks(unsigned k, uint32_t index, uint32_t generation)
+static int asks(unsigned k, uint32_t index, uint32_t generation, int64_t expires)
 {
     const struct locks_spec *s = &story->spec[k];
     struct trq_engine *e = &locks_engine;
-    const struct tq_asker asker = {.index = index,
-                                   .rule = s->rule,
-                                   .later = s->due != 0,
-                                   .word = s->due ? word_when_put_off(k, generation) : 0,
-                                   .wall = s->wall,
-                                   .due = s->due,
-                                   .max_wait = s->max_wait};
+    const struct tq_asker asker = {
+        .index = index,
+        .rule = s->rule,
+        .later = s->due != 0,
+        .word = s->due ? word_when_put_off(k, generation) : 0,
+        .wall = s->wall,
+        .due = s->due,
+        .max_wait = s->max_wait,
+        .now = s->due && s->rule == TRQ_DEBOUNCE ? tq_moment(e) : (struct tq_moment){0, 0}};
     struct tq_answer answer;
     tq_queue_lock_ask(e, locks_local(), &asker, &answer);
     int code = answer.code;
-    weave_assert(code >= 0);
-    if (code == TRQ_DUPLICATE || code == TRQ_DEBOUNCED) {
+    weave_assert(code >= 0 || code == TRQ_ESTOPPED);
+    if (code == TRQ_DUPLICATE || code == TRQ_DEBOUNCED || code == TRQ_ESTOPPED) {
         undo(k, index);
     } else {
         if (answer.moved)
             give_slot(index);
-        if (s->due)
+        if (s->due) {
             submit(k, answer.index, answer.generation);
-        else
+        } else if (answer.stopped) {
+            tq_job_drop(e, locks_local(), answer.index);
+        } else {
+            watch_expiry(k, answer.index, answer.generation, expires);
             tq_notify(e, locks_local());
+        }
     }
     if (answer.has_ended)
         tq_ended_finish(e, locks_local(), &answer.ended);
-    return answered(k, code, answer.index, answer.generation);
+    return code < 0 ? refused(k) : answered(k, code, answer.index, answer.generation);
+}
+
+static int admit(unsigned k, uint32_t index)
+{
+    const struct locks_spec *s = &story->spec[k];
+    struct trq_engine *e = &locks_engine;
+    uint32_t generation = tq_word_generation(tq_load(&tq_job_at(e, index)->word, relaxed));
+    int64_t expires = s->expires_in ? tq_trail_expires(e, tq_job_at(e, index)) : 0;
+    if (s->queue_key != LOCKS_NONE && (!s->due || s->from_start))
+        return asks(k, index, generation, expires);
+    if (s->due) {
+        tq_store(&tq_job_at(e, index)->word, word_when_put_off(k, generation), seq_cst);
+        submit(k, index, generation);
+    } else if (tq_publish(e, locks_local(), &locks.queue[s->queue], &index, 1) == 0) {
+        undo(k, index);
+        return refused(k);
+    } else {
+        watch_expiry(k, index, generation, expires);
+        tq_notify(e, locks_local());
+    }
+    return answered(k, TRQ_OK, index, generation);
 }
 
 int locks_enqueue(unsigned k)
 {
-    const struct locks_spec *s = &story->spec[k];
-    struct trq_engine *e = &locks_engine;
     tq_store(&locks_datum[k], 1, relaxed);
+    locks.asked_at[k] = locks.now;
+    if (!story->stops)
+        return admit(k, make(k));
+    if (!tq_is_open(&locks_engine))
+        return refused(k);
     uint32_t index = make(k);
-    uint32_t generation = tq_word_generation(tq_load(&tq_job_at(e, index)->word, relaxed));
-    if (s->queue_key != LOCKS_NONE && (!s->due || s->from_start))
-        return asks(k, index, generation);
-    if (s->due) {
-        tq_store(&tq_job_at(e, index)->word, word_when_put_off(k, generation), seq_cst);
-        submit(k, index, generation);
-    } else {
-        weave_assert(tq_publish(e, locks_local(), &locks.queue[s->queue], &index, 1) == 1);
-        tq_notify(e, locks_local());
+    if (!tq_call_enter(&locks_engine, locks_local())) {
+        undo(k, index);
+        return refused(k);
     }
-    return answered(k, TRQ_OK, index, generation);
+    int code = admit(k, index);
+    tq_call_leave(locks_local());
+    return code;
 }
 
 int locks_enqueue_blind(unsigned k, unsigned twin, bool locked)
@@ -567,6 +757,10 @@ static bool fire_one(unsigned who, uint32_t n, int64_t now)
     int64_t due = INT64_MIN;
     if (locks.timer_done[who][n] || t->due > now)
         return false;
+    /* Of what is left, nothing is late by the time that finish goes on to. */
+    if (weave_self() < 0 && tq_word_expires(locks.job[tq_item_index(t->item)].word) &&
+        t->due > locks.now)
+        return false;
     unsigned k = number_of_timer(t);
     switch (tq_job_due(&locks_engine, locks_local(), t->item, t->generation, now, t->wall, &due)) {
     case TQ_FIRED:
@@ -574,8 +768,8 @@ static bool fire_one(unsigned who, uint32_t n, int64_t now)
         locks.fired_at[k] = now;
         locks.timer_done[who][n] = true;
         return true;
-    case TQ_LATER:
-        weave_assert(due > now);
+    case TQ_LATER: /* not before then; or it has just gone on, and is looked at anew */
+        weave_assert(due > now || (due == now && k < LOCKS_JOBS && story->spec[k].expires_in));
         t->due = due;
         return false;
     case TQ_STALE:
@@ -585,6 +779,12 @@ static bool fire_one(unsigned who, uint32_t n, int64_t now)
         break;
     }
     weave_fail("no memory");
+}
+
+void locks_pass(int64_t now)
+{
+    if (locks.now < now)
+        locks.now = now;
 }
 
 unsigned locks_fire(int64_t now)
@@ -636,6 +836,51 @@ void locks_let_go(unsigned k)
     uint32_t note = tq_job_release(e, locks_local(), (uint32_t)locks.id[k].slot);
     struct trq_event event = {.id = locks.id[k], .outcome = TRQ_WAS_DONE};
     tq_job_tell(e, locks_local(), note, old, &event, NULL);
+}
+
+/* That text is about that job, or one that was merged into it. */
+static bool is_about(unsigned k, const struct trq_failure *why)
+{
+    unsigned of = (unsigned)(why->text[0] - '0');
+    int key = story->spec[k].queue_key;
+    return of < LOCKS_JOBS && why->text[1] == (char)('0' + why->attempt) && !why->text[2] &&
+           (of == k || (key != LOCKS_NONE && key == story->spec[of].queue_key));
+}
+
+int locks_failures(unsigned k)
+{
+    enum { MOST_READ = 2 };
+    struct trq_failure told[MOST_READ];
+    size_t count = 0;
+    int code = trq_failures(&locks_engine, locks.id[k], told, MOST_READ, &count);
+    if (code != TRQ_OK)
+        return code;
+    weave_assert(count <= TRQ_FAILURES_KEPT);
+    for (size_t i = 0; i < count && i < MOST_READ; i++)
+        if (!is_about(k, &told[i]))
+            weave_fail("why %u failed is told as: %.2s, attempt %u", k, told[i].text,
+                       told[i].attempt);
+    return (int)count;
+}
+
+static void stop(struct trq_span at_most)
+{
+    int code = trq_engine_stop(&locks_engine, at_most, NULL);
+    weave_assert(code == (at_most.ns ? TRQ_OK : TRQ_ETIMEOUT));
+}
+void locks_stop(void)
+{
+    stop(trq_ns(0));
+}
+void locks_stop_and_wait(void)
+{
+    stop(trq_ns(1));
+}
+
+void locks_run(void)
+{
+    locks_work();
+    tq_sub(&locks_engine.alive, 1, acq_rel);
 }
 
 void locks_pause(uint32_t queue, bool paused)
@@ -695,8 +940,8 @@ static void make_arena(struct tq_arena *arena, tq_aptr *chunks, void *objects, s
                                .align = 8};
 }
 
-/* A slab whose objects are all in the magazines of the threads, so that none needs the depot: one for each, or as many as
- * for setup. */
+/* A slab whose objects are all in the magazines of the threads, so that none needs the depot: one for each, or two of what
+ * there are more of, and the others for setup. */
 static void make_slab(struct tq_slab *slab, int kind, void *objects, size_t size, uint32_t count,
                       uint32_t shift)
 {
@@ -704,7 +949,10 @@ static void make_slab(struct tq_slab *slab, int kind, void *objects, size_t size
     slab->capacity = TQ_MAGAZINE_MAX;
     slab->carved = slab->limit = count;
     for (uint32_t i = count; i--;) {
-        unsigned who = kind == SEGMENTS ? i % LOCKS_WHO : i < LOCKS_THREADS ? i : LOCKS_SETUP;
+        unsigned each = count > LOCKS_OBJECTS ? 2 : 1;
+        unsigned who = kind == SEGMENTS           ? i % LOCKS_WHO
+                       : i < each * LOCKS_THREADS ? i % LOCKS_THREADS
+                                                  : LOCKS_SETUP;
         struct tq_magazine *m = &locks.magazine[who][kind];
         m->object[m->count++] = i;
     }
@@ -724,7 +972,9 @@ static void make_slabs(struct trq_engine *e)
                        LOCKS_OBJECTS <= 1 << TQ_LINKS_SHIFT,
                    "no table grows");
     make_slab(&e->jobs, JOBS, locks.job, sizeof locks.job[0], LOCKS_OBJECTS, TQ_JOBS_SHIFT);
-    make_slab(&e->sides, SIDES, locks.side, sizeof locks.side[0], LOCKS_OBJECTS, 6);
+    make_slab(&e->sides, SIDES, locks.side, sizeof locks.side[0], LOCKS_EXTRAS, 6);
+    make_slab(&e->trails, TRAILS, locks.trail, sizeof locks.trail[0], LOCKS_EXTRAS, 6);
+    make_slab(&e->slips, SLIPS, locks.slip, sizeof locks.slip[0], LOCKS_EXTRAS, 6);
     make_slab(&e->queue_records, QUEUE_RECORDS, locks.queue_record, sizeof locks.queue_record[0],
               LOCKS_OBJECTS, 6);
     make_slab(&e->worker_records, WORKER_RECORDS, locks.worker_record,
@@ -740,8 +990,8 @@ static void make_local(unsigned who)
 {
     struct tq_local *l = &locals[who];
     struct tq_slab_cache *caches[LOCKS_KINDS] = {
-        &l->jobs,           &l->sides,          &l->queue_records,
-        &l->worker_records, &l->segments.links, &l->segments.slab,
+        &l->jobs,          &l->sides,          &l->trails,         &l->slips,
+        &l->queue_records, &l->worker_records, &l->segments.links, &l->segments.slab,
     };
     for (int kind = 0; kind < LOCKS_KINDS; kind++)
         caches[kind]->loaded = &locks.magazine[who][kind];
@@ -804,6 +1054,8 @@ static void reset_locals(void)
     for (unsigned who = 0; who < LOCKS_WHO; who++) {
         struct tq_local *l = &locals[who];
         l->running = NULL;
+        l->told_to_stop = false;
+        l->calls = 0;
         l->scheduled = l->wakeups = 0;
         l->sample_in = 1000;
         tq_fifo_cache_init(&l->segments);
@@ -828,6 +1080,12 @@ static void build(void)
     e->gate = &gate;
     e->birth = 1;
     e->thread_count = LOCKS_THREADS;
+    e->threads = locks.thread;
+    for (unsigned who = 0; who < LOCKS_WHO; who++)
+        locals[who].older = who + 1 < LOCKS_WHO ? &locals[who + 1] : NULL;
+    e->locals = &locals[0];
+    for (unsigned t = 0; t < LOCKS_THREADS; t++)
+        e->alive += story->play[t] == locks_run;
     for (unsigned k = 0; k < LOCKS_JOBS; k++)
         locks.code[k] = LOCKS_UNASKED;
     for (unsigned who = 0; who < LOCKS_WHO; who++)
@@ -866,10 +1124,14 @@ static void constants(void)
     weave_constant(&e->worker_records.carved);
     weave_constant(&e->jobs.carved);
     weave_constant(&e->view);
-    weave_constant(&gate.state);
+    if (!story->stops)
+        weave_constant(&gate.state);
+    weave_constant(&e->locals);
     weave_constant(&space.limit);
     for (unsigned who = 0; who < LOCKS_WHO; who++)
         weave_constant(&locals[who].tallies[0]);
+    for (unsigned who = 0; who < LOCKS_WHO; who++)
+        weave_constant(&locals[who].older);
     for (uint32_t i = 0; i < LOCKS_QUEUES; i++) {
         weave_constant(&locks.queue[i].weight);
         if (!story->moves_queue)
@@ -894,6 +1156,7 @@ static void setup(void *arg)
 {
     static const void *built;
     story = arg;
+    gate.state = TQ_GATE_OPEN;
     if (built == arg) {
         memcpy(&locks, &image, sizeof locks);
         memcpy(&locks_engine, &engine_image, ENGINE_BYTES);
@@ -969,10 +1232,13 @@ static void note_kind(void)
         kinds[kinds_count++] = hash;
 }
 
-/* I2 of core/schedule.h: each scheduled job has one timer of its turn, which is not later than its due time. */
+/* I2, I3 of core/schedule.h: each scheduled job has one timer of its turn, which is not later than its due time; each that
+ * is to begin by some time has one, or more. */
 static void check_timers(void)
 {
     uint32_t live[LOCKS_OBJECTS] = {0};
+    if (story->stops)
+        return;
     for (unsigned who = 0; who < LOCKS_WHO; who++)
         for (uint32_t n = 0; n < locks.timers[who]; n++) {
             const struct locks_timer *t = &locks.timer[who][n];
@@ -981,11 +1247,15 @@ static void check_timers(void)
                 tq_job_due(&locks_engine, locks_local(), t->item, t->generation, INT64_MIN, t->wall,
                            &due) != TQ_LATER)
                 continue;
-            weave_assert(t->due <= due);
+            /* (Who is STARTING then may have to wait for its key: it is looked at again a little later.) */
+            weave_assert(t->due <= due || tq_word_expires(locks.job[tq_item_index(t->item)].word));
             live[tq_item_index(t->item)]++;
         }
     for (uint32_t i = 0; i < LOCKS_OBJECTS; i++)
-        weave_assert(live[i] == (tq_word_state(locks.job[i].word) == TQ_SCHEDULED));
+        if (tq_word_expires(locks.job[i].word))
+            weave_assert(live[i] > 0);
+        else
+            weave_assert(live[i] == (tq_word_state(locks.job[i].word) == TQ_SCHEDULED));
 }
 
 static void finish(void *arg)
@@ -1023,7 +1293,7 @@ static void finish(void *arg)
     for (uint32_t i = 0; i < LOCKS_QUEUES; i++)
         weave_assert(locks.queue[i].tombs == 0 && locks.queue[i].parked == 0);
     for (int kind = JOBS; kind <= LINKS; kind++)
-        all_are_free(kind, LOCKS_OBJECTS);
+        all_are_free(kind, kind >= SIDES && kind <= SLIPS ? LOCKS_EXTRAS : LOCKS_OBJECTS);
     weave_assert(e->stale_releases == 0);
     if (story->end)
         story->end();
@@ -1040,23 +1310,32 @@ enum tq_state locks_state(unsigned k)
                : TQ_FREE;
 }
 
+bool locks_ended_as(unsigned k, enum trq_outcome outcome)
+{
+    return locks.ends[k] && locks.outcome[k] == outcome;
+}
+
 bool locks_cancelled(unsigned k)
 {
-    return locks.ends[k] && locks.outcome[k] == TRQ_WAS_CANCELLED;
+    return locks_ended_as(k, TRQ_WAS_CANCELLED);
 }
 
 void locks_no_lost_change(void)
 {
     for (unsigned k = 0; k < LOCKS_JOBS; k++) {
         unsigned by = k;
-        if (locks.code[k] == LOCKS_UNASKED)
+        if (locks.code[k] == LOCKS_UNASKED || locks.code[k] == TRQ_ESTOPPED)
             continue;
         if (!locks.accepted[k])
             by = locks.twin[k];
         /* A job that was replaced, or was merged, has passed it on. */
         while (locks.ends[by] && locks.other[by] < LOCKS_JOBS)
             by = locks.other[by];
-        if (locks_cancelled(by))
+        if (locks_ended_as(by, TRQ_WAS_EXPIRED) && !locks.accepted[k] &&
+            is_over(by, locks.asked_at[k]))
+            weave_fail("%u was refused by %u, whose time was over", k, by);
+        if (locks_cancelled(by) || locks_ended_as(by, TRQ_WAS_EXPIRED) ||
+            locks_ended_as(by, TRQ_WAS_DROPPED))
             continue;
         if (!(locks.saw[by] >> k & 1))
             weave_fail("the change of %u is lost: %u was to see it", k, by);
@@ -1072,7 +1351,8 @@ struct weave_case locks_case(const char *name, const struct locks_story *s, int 
                            .finish = finish,
                            .preemptions = preemptions ? preemptions : WEAVE_NONE,
                            .stale = stale ? stale : WEAVE_NONE,
-                           .steps = 800};
+                           .steps = 800,
+                           .clean_stack = 6144};
     for (int i = 0; i < LOCKS_THREADS && s->play[i]; i++)
         c.threads[i] = play;
     return c;

@@ -5,7 +5,10 @@
  * block of inputs, too, so that each end is told once and each payload given back once, or the search fails.
  *
  * The user's data are a word for each job: its enqueuer sets it before the call, each run looks at all of them. They are
- * relaxed atomics, since the user's own accesses may race; what must not race is plain (`payload`, `owner`).
+ * relaxed atomics, since the user's own accesses may race; what must not race is plain (`payload`, `owner`, the texts of
+ * failures).
+ *
+ * There is one clock, which stands still until somebody says what time it is (locks_pass): all clocks of the engine show it.
  */
 #ifndef WEAVE_LOCKS_H
 #define WEAVE_LOCKS_H
@@ -17,6 +20,7 @@
 #include "engine/core/schedule.h"
 #include "engine/core/workerlock.h"
 #include "engine/core/space.h"
+#include "engine/core/trail.h"
 #include "engine/core/view.h"
 #include "tests/weave_sync/sync.h"
 #include "weave.h"
@@ -48,8 +52,11 @@ struct locks_spec {
     int64_t due; /* 0: now */
     int64_t max_wait;
     bool from_start, wall;
-    int requeues;  /* how often its run ends in a requeue ... */
-    int64_t after; /* ... after that time; 0: at once */
+    int fails;          /* so many runs fail; then ... */
+    int requeues;       /* ... so many ask to run again; the next one is done */
+    int64_t after;      /* ... after that time; 0: at once; and so a job that has failed */
+    int retries;        /* after more failures it is dead */
+    int64_t expires_in; /* 0: never */
 };
 
 struct locks_story {
@@ -59,8 +66,11 @@ struct locks_story {
     void (*then)(void); /* when they have ended, before what is left is run */
     void (*end)(void);  /* when all has been run */
     int (*key)(unsigned k);
-    uint32_t limit;   /* of worker locks; 0: 1 */
-    bool moves_queue; /* pauses or resumes */
+    uint32_t limit;          /* of worker locks; 0: 1 */
+    bool moves_queue;        /* pauses or resumes */
+    bool stops;              /* the engine, by locks_stop */
+    bool looks_back;         /* each run reads why the ones before it failed */
+    unsigned without_stripe; /* the seeded fault: bit t, thread t takes none */
 };
 
 struct locks_timer {
@@ -69,11 +79,19 @@ struct locks_timer {
     bool wall;
 };
 
-enum { LOCKS_HEAP = 2048, LOCKS_OBJECTS = 8, LOCKS_KINDS = 6, LOCKS_TIMERS = 4 };
+enum {
+    LOCKS_HEAP = 2048,
+    LOCKS_OBJECTS = 8,
+    LOCKS_EXTRAS = 11, /* of what a job may need two of */
+    LOCKS_KINDS = 8,
+    LOCKS_TIMERS = 5
+};
 
 struct locks_world {
     struct tq_job job[LOCKS_OBJECTS];
-    struct tq_side side[LOCKS_OBJECTS];
+    struct tq_side side[LOCKS_EXTRAS];
+    struct tq_trail trail[LOCKS_EXTRAS];
+    struct tq_slip slip[LOCKS_EXTRAS];
     struct tq_queue_key queue_record[LOCKS_OBJECTS];
     struct tq_worker_key worker_record[LOCKS_OBJECTS];
     struct tq_link link[LOCKS_OBJECTS];
@@ -92,6 +110,10 @@ struct locks_world {
     tq_a32 timers[LOCKS_WHO];
     bool timer_done[LOCKS_WHO][LOCKS_TIMERS];
 
+    int64_t now;                /* the clock */
+    int64_t read_at[LOCKS_WHO]; /* what it showed when that thread read it last */
+    tq_a32 running;             /* threads that work, for a stop */
+
     /* By number. */
     int code[LOCKS_JOBS];      /* the enqueuer's answer */
     uint32_t twin[LOCKS_JOBS]; /* the job of that answer, by number */
@@ -109,9 +131,13 @@ struct locks_world {
     uint32_t asked[LOCKS_JOBS]; /* how often its key function was called */
     int ran_under[LOCKS_JOBS];  /* the key that it held at its last run */
     int64_t fired_at[LOCKS_JOBS], due[LOCKS_JOBS];
-    uint32_t inside[LOCKS_KEYS]; /* runs that hold the key just now */
-    int result[LOCKS_WHO];       /* of the thread's call */
-    int holder_side[LOCKS_JOBS];
+    uint32_t inside[LOCKS_KEYS];                          /* runs that hold the key just now */
+    int result[LOCKS_WHO];                                /* of the thread's call */
+    int64_t waits_from[LOCKS_JOBS], waits_to[LOCKS_JOBS]; /* its time to wait began between these */
+    int64_t asked_at[LOCKS_JOBS];                         /* its enqueuer's call began */
+    int64_t ended_at[LOCKS_JOBS];
+    uint32_t failures[LOCKS_JOBS]; /* of which its last run knew ... */
+    int slips[LOCKS_JOBS];         /* ... and so many texts, if it looked back */
 
     size_t used;
     _Alignas(64) unsigned char bytes[LOCKS_HEAP];
@@ -146,6 +172,16 @@ unsigned locks_fire(int64_t now);
 void locks_hold(unsigned k);
 /* Its run ends, as in run.c. */
 void locks_let_go(unsigned k);
+/* It is later now, as everybody sees. */
+void locks_pass(int64_t now);
+/* Reads why it failed, by trq_failures: each text is of that job, or of one with its queue lock. Returns how many there
+ * are, or the code. */
+int locks_failures(unsigned k);
+/* trq_engine_stop, without time for what runs; or it waits for those in locks_run. */
+void locks_stop(void);
+void locks_stop_and_wait(void);
+/* A thread of the pool takes one job: a stop that waits waits for it. */
+void locks_run(void);
 /* As engine/core/view.c. */
 void locks_pause(uint32_t queue, bool paused);
 /* A pool thread, as engine/core/pool.c, until job k has ended. */
@@ -155,6 +191,7 @@ void locks_pool(unsigned k);
 
 enum tq_state locks_state(unsigned k);
 bool locks_cancelled(unsigned k);
+bool locks_ended_as(unsigned k, enum trq_outcome outcome);
 /* Refused by a twin that ran: it saw the datum. */
 void locks_no_lost_change(void);
 

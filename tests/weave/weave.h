@@ -33,6 +33,9 @@ struct weave_case {
     uint64_t executions;       /* 0: until the search is exhausted */
     uint64_t seed;             /* not 0: `executions` random walks in place of a search */
     bool quiet;                /* a failure is expected: do not print its schedule */
+    /* So many bytes of each stack are zero at first, at most 64 KiB: for sources that have atomics there. What was left there
+     * would be the value before the first, and whether that is a change (weave_sched.h) must not depend on it. */
+    size_t clean_stack;
 };
 
 struct weave_result {

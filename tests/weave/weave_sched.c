@@ -267,7 +267,7 @@ void weave_sched_run(const struct weave_case *c, unsigned preemptions, unsigned 
         thread->stale = false;
         thread->at_point = true;
         thread->freezes_in = 0;
-        weave_stack_start(&thread->stack, thread_main);
+        weave_stack_start(&thread->stack, thread_main, c->clean_stack);
         sched.ready |= bit(t);
     }
     if (!sched.ready)

@@ -1,9 +1,9 @@
 #include "weave_stack.h"
 
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define STACK_SIZE ((size_t)64 * 1024)
@@ -38,11 +38,12 @@ static char *stack_map(void)
 
 #ifdef WEAVE_UCONTEXT
 
-void weave_stack_start(struct weave_stack *stack, void (*entry)(void))
+void weave_stack_start(struct weave_stack *stack, void (*entry)(void), size_t clean)
 {
     if (!stack->memory)
         stack->memory = stack_map();
     FORGET_FRAMES(stack->memory);
+    memset(stack->memory + STACK_SIZE - clean, 0, clean);
     getcontext(&stack->context);
     stack->context.uc_stack.ss_sp = stack->memory;
     stack->context.uc_stack.ss_size = STACK_SIZE;
@@ -78,11 +79,12 @@ __attribute__((naked, noinline)) static void jump(void **save __attribute__((unu
                      "ret");
 }
 
-void weave_stack_start(struct weave_stack *stack, void (*entry)(void))
+void weave_stack_start(struct weave_stack *stack, void (*entry)(void), size_t clean)
 {
     if (!stack->memory)
         stack->memory = stack_map();
     FORGET_FRAMES(stack->memory);
+    memset(stack->memory + STACK_SIZE - clean, 0, clean);
     /* Six registers, the address to return to, and a zero where entry's own return address would
      * be: entry finds the stack aligned as after a call. */
     uint64_t *top = (uint64_t *)(void *)(stack->memory + STACK_SIZE);

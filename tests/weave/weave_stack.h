@@ -7,6 +7,8 @@
 #ifndef WEAVE_STACK_H
 #define WEAVE_STACK_H
 
+#include <stddef.h>
+
 #if !defined __x86_64__ && !defined WEAVE_UCONTEXT
 #define WEAVE_UCONTEXT
 #endif
@@ -24,9 +26,9 @@ struct weave_stack {
 #endif
 };
 
-/* Makes `entry` what runs at the next switch to it, whatever the stack was used for before. `entry`
- * must not return. */
-void weave_stack_start(struct weave_stack *stack, void (*entry)(void));
+/* Makes `entry` what runs at the next switch to it, whatever the stack was used for before; the first `clean` bytes of it are
+ * zero. `entry` must not return. */
+void weave_stack_start(struct weave_stack *stack, void (*entry)(void), size_t clean);
 void weave_stack_switch(struct weave_stack *from, struct weave_stack *to);
 
 #endif
