@@ -135,7 +135,7 @@ void tq_recurspec_choose(const struct tq_recurspec *spec, int64_t next, int64_t 
     *out_next = from;
     if (spec->catch_up == TRQ_CATCH_UP_NONE && now - last >= LATE) {
         from = TQ_RECUR_NEVER;
-        ++*out_missed;
+        *out_missed += *out_missed < TQ_RECUR_COUNTED_MAX;
         *out_next = tq_recurspec_following(spec, last);
     }
     *out_from = from;
