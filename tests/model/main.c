@@ -2,7 +2,8 @@
  *
  *     model_random                            as in the suite
  *     model_random --seeds 100000 --from 7    more of them
- *     model_random --seed 1234 [--threads]    one; prints how it failed
+ *     model_random --seed 1234                one; prints how it failed
+ *     model_random --threads --seed 1234      with threads; --recurring: of recurring jobs
  *     model_random --shrink --seed 1234       the same, with as few operations as will do
  *     model_random --wrong NUMBER ...         with a mistake in the model, which must be found
  */
@@ -18,11 +19,11 @@
 #include "world.h"
 
 #if defined __SANITIZE_THREAD__
-enum { SEEDS = 40, SEEDS_THREADS = 30 }; /* the first has but one thread */
+enum { SEEDS = 40, SEEDS_THREADS = 30, SEEDS_RECURRING = 20 }; /* most have but one thread */
 #elif defined __SANITIZE_ADDRESS__
-enum { SEEDS = 300, SEEDS_THREADS = 60 };
+enum { SEEDS = 300, SEEDS_THREADS = 60, SEEDS_RECURRING = 40 };
 #else
-enum { SEEDS = 1500, SEEDS_THREADS = 150 };
+enum { SEEDS = 1000, SEEDS_THREADS = 100, SEEDS_RECURRING = 100 };
 #endif
 enum { OPERATIONS_MAX = 2000, SEEDS_FOR_A_MISTAKE = 400 };
 
@@ -30,18 +31,21 @@ struct wish {
     uint64_t from;
     long seeds; /* 0: as in the suite */
     int operations;
-    bool threads, shrink;
+    enum kind { ALONE, THREADS, RECURRING } kind;
+    bool shrink;
     enum mistake mistake;
 };
 
 static struct world world;
-static const char *const replay[] = {"model_random", "model_random --threads"};
+static const char *const replay[] = {"model_random", "model_random --threads",
+                                     "model_random --recurring"};
 
 static void run(const struct wish *wish, uint64_t seed, const bool *skip)
 {
-    journal_begin(seed, replay[wish->threads]);
-    (wish->threads ? lockstep_run : random_run)(&world, seed, wish->mistake, wish->operations,
-                                                skip);
+    static void (*const run_of[])(struct world *, uint64_t, enum mistake, int,
+                                  const bool *) = {random_run, lockstep_run, recurring_run};
+    journal_begin(seed, replay[wish->kind]);
+    run_of[wish->kind](&world, seed, wish->mistake, wish->operations, skip);
 }
 
 static void run_all(const struct wish *wish, long seeds)
@@ -79,7 +83,10 @@ static void find_mistakes(struct wish wish)
     for (int i = NO_MISTAKE + 1; i < MISTAKE_COUNT; i++) {
         char claim[160];
         wish.mistake = (enum mistake)i;
-        wish.threads = i >= WRONG_PARKED; /* nobody waits for a key where one job runs at a time */
+        wish.kind = i >= WRONG_ONCE ? RECURRING
+                    : i >= WRONG_PARKED
+                        ? THREADS /* nobody waits for a key where one job runs at a time */
+                        : ALONE;
         int status = run_apart(&wish, NULL, SEEDS_FOR_A_MISTAKE);
         snprintf(claim, sizeof claim, "a model that errs is found out: %s", sentence[i]);
         TAP_OK(WIFEXITED(status) && WEXITSTATUS(status) == JOURNAL_FAILED, claim);
@@ -108,19 +115,25 @@ static void shrink(const struct wish *wish)
 
 static void suite(struct wish wish)
 {
-    time_t begin = time(NULL);
-    long seeds = wish.seeds ? wish.seeds : SEEDS;
-    run_all(&wish, seeds);
-    tap_note("%ld seeds of %d operations in %ld s", seeds, wish.operations,
-             (long)(time(NULL) - begin));
-    TAP_OK(true, "engine and model agree, one job after the other");
-    begin = time(NULL);
-    seeds = wish.seeds ? wish.seeds : SEEDS_THREADS;
-    wish.threads = true;
-    run_all(&wish, seeds);
-    tap_note("%ld seeds of %d operations in %ld s", seeds, wish.operations,
-             (long)(time(NULL) - begin));
-    TAP_OK(true, "engine and model agree, with jobs that hold keys and jobs that wait for them");
+    static const struct {
+        long seeds;
+        const char *claim;
+    } of[] = {
+        {SEEDS, "engine and model agree, one job after the other"},
+        {SEEDS_THREADS,
+         "engine and model agree, with jobs that hold keys and jobs that wait for them"},
+        {SEEDS_RECURRING, "engine and model agree on recurring jobs"},
+    };
+    static const enum kind order[] = {ALONE, RECURRING, THREADS};
+    for (int i = 0; i < 3; i++) {
+        time_t begin = time(NULL);
+        wish.kind = order[i];
+        long seeds = wish.seeds ? wish.seeds : of[wish.kind].seeds;
+        run_all(&wish, seeds);
+        tap_note("%ld seeds of %d operations in %ld s", seeds, wish.operations,
+                 (long)(time(NULL) - begin));
+        TAP_OK(true, of[wish.kind].claim);
+    }
 }
 
 int main(int argc, char **argv)
@@ -130,7 +143,9 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--threads") == 0)
-            wish.threads = true;
+            wish.kind = THREADS;
+        else if (strcmp(argv[i], "--recurring") == 0)
+            wish.kind = RECURRING;
         else if (strcmp(argv[i], "--shrink") == 0)
             wish.shrink = true;
         else if (strcmp(argv[i], "--seed") == 0)
@@ -152,7 +167,7 @@ int main(int argc, char **argv)
         shrink(&wish);
         return 0;
     }
-    if (one || wish.threads) {
+    if (one || wish.kind) {
         run_all(&wish, wish.seeds ? wish.seeds : SEEDS_THREADS);
         TAP_OK(true, "engine and model agree");
         return tap_done();

@@ -49,7 +49,12 @@ enum { M_JOBS = 1500, M_QUEUES = 4, M_WORKERS = 5, M_SPACES = 16 };
     X(WRONG_LIMIT, "one more than the limit may run")                                              \
     X(WRONG_WAKE, "the waiter with the lowest weight is woken")                                    \
     X(WRONG_TIMEOUT, "a run is never told that its time is up")                                    \
-    X(WRONG_INHERIT, "nobody inherits a deadline")
+    X(WRONG_INHERIT, "nobody inherits a deadline")                                                 \
+    X(WRONG_ONCE, "of all firings that were missed one is made up")                                \
+    X(WRONG_NONE, "a firing that was missed is made up against its policy")                        \
+    X(WRONG_OVERLAP, "a recurring job overlaps with the one before")                               \
+    X(WRONG_CHANGE, "a recurring job that is given again begins anew")                             \
+    X(WRONG_BACK, "when the clock is set back a little, firings come twice")
 
 enum mistake {
 #define MISTAKE_ENUM_(name, sentence) name,

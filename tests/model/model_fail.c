@@ -53,7 +53,16 @@ static struct delay delay_of(struct model *m, const struct m_policy *p, int fail
 
 /* ---- why it failed ------------------------------------------------------------------------------------------------ */
 
-/* Numbers are given as time goes by. */
+/* Numbers are given as time goes by: somebody set the clock back between two of them. */
+static bool was_set_back(const struct m_errors *e)
+{
+    for (int i = 0; i < e->count; i++)
+        for (int k = 0; k < e->count; k++)
+            if (e->error[i].number > e->error[k].number && e->error[i].wall < e->error[k].wall)
+                return true;
+    return false;
+}
+
 static bool surely_newer(const struct m_error *a, const struct m_error *b)
 {
     return a->number > b->number && a->wall > b->wall;
@@ -108,17 +117,18 @@ static bool is_among(const struct m_error *list, int count, const struct m_error
 static bool may_be(const struct m_errors *e, const struct m_error *list, int count)
 {
     int kept = e->count < TRQ_FAILURES_KEPT ? e->count : TRQ_FAILURES_KEPT;
+    bool in_order = e->open && !was_set_back(e);
     if (count != kept)
         return false;
     for (int i = 0; i < count; i++) {
         if (e->open ? !is_among(e->error, e->count, &list[i]) || is_among(list, i, &list[i])
                     : !same(&e->error[i], &list[i]))
             return false;
-        for (int k = 0; e->open && k < i; k++)
+        for (int k = 0; in_order && k < i; k++)
             if (surely_newer(&list[i], &list[k]))
                 return false;
     }
-    for (int i = 0; e->open && i < e->count; i++)
+    for (int i = 0; in_order && i < e->count; i++)
         for (int k = 0; k < count; k++)
             if (surely_newer(&e->error[i], &list[k]) && !is_among(list, count, &e->error[i]))
                 return false;

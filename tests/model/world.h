@@ -133,13 +133,15 @@ void compare_all(struct world *w);
 void compare_counters(struct world *w);
 enum trq_why_state world_state(struct world *w, int job, struct trq_why *out);
 
-/* ---- the two tests --------------------------------------------------------------------------------------------------- */
+/* ---- the tests --------------------------------------------------------------------------------------------------- */
 
 /* One seed on the test engine's clock, everything on this thread: random.c. One seed with threads, of which one runs at
- * a time: lockstep.c. Both return if engine and model agree. skip: operations that are left out, or NULL. */
+ * a time: lockstep.c. One of recurring jobs: recurring.c. They return if engine and model agree. skip: operations that are left out, or NULL. */
 void random_run(struct world *w, uint64_t seed, enum mistake mistake, int operations,
                 const bool *skip);
 void lockstep_run(struct world *w, uint64_t seed, enum mistake mistake, int operations,
                   const bool *skip);
+void recurring_run(struct world *w, uint64_t seed, enum mistake mistake, int operations,
+                   const bool *skip);
 
 #endif
