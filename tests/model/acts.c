@@ -424,7 +424,7 @@ static void act_matching(struct world *w, struct draw *draw, bool in_handler)
 {
     struct trq_kv kv[4];
     struct m_inputs part;
-    bool match[M_JOBS];
+    bool match[M_JOBS] = {false};
     int which = draw_below(draw, M_WORKERS);
     const struct trq_worker *worker = &w->workers[which];
     struct trq_dict dict = world_part_of(&part, draw, kv);
@@ -469,7 +469,7 @@ static void act_ask(struct world *w, struct draw *draw)
 {
     struct trq_kv kv[4];
     struct m_inputs part;
-    bool match[M_JOBS];
+    bool match[M_JOBS] = {false};
     int which = draw_below(draw, M_WORKERS);
     const struct trq_worker *worker = &w->workers[which];
     struct trq_dict dict = world_part_of(&part, draw, kv);

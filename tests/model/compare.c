@@ -152,7 +152,7 @@ void world_look_at_clock(struct world *w, int ended)
 {
     struct model *m = &w->model;
     int64_t passed = trq_now(w->engine).ns - m->wall;
-    bool due_before[M_JOBS];
+    bool due_before[M_JOBS] = {false};
     if (passed == 0)
         return;
     look_at_unknown(

@@ -201,7 +201,7 @@ static void run(struct r_model *m, int job)
         finish(m, job, TRQ_WAS_DEAD);
     } else {
         j->state = M_SCHEDULED;
-        j->due = m->boot + (plan.end == TRQ_FAILED ? R_RETRY_MS * INT64_C(1000000) : plan.after);
+        j->due = m->boot + (plan.end == TRQ_FAILED ? R_RETRY_US * INT64_C(1000) : plan.after);
     }
 }
 

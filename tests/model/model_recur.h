@@ -65,7 +65,7 @@ struct r_model {
     uint64_t ended[R_NAMES][16];
 };
 
-enum { R_RETRY_MS = 30001 };
+enum { R_RETRY_US = 30000777 }; /* no firing comes just then */
 
 struct r_plan r_plan(uint64_t seed, int64_t boot, int name, int64_t time);
 void r_put(struct r_model *m, int name, const struct r_spec *spec, int64_t since, int64_t jitter);

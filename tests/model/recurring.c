@@ -43,7 +43,7 @@ static const struct trq_input rows[] = {
 static const struct trq_inputs inputs = {rows, 2, 2 * sizeof(int64_t)};
 static const struct trq_retry once_more = {.size = sizeof once_more,
                                            .retries = 1,
-                                           .constant = {R_RETRY_MS * INT64_C(1000000)},
+                                           .constant = {R_RETRY_US * INT64_C(1000)},
                                            .jitter = TRQ_JITTER_NONE};
 static const struct trq_worker plain = {.size = sizeof plain,
                                         .name = "Plain",
