@@ -149,13 +149,15 @@ void tq_trail_fail(struct trq_engine *engine, struct tq_local *local, uint32_t i
                    uint32_t attempt, const char *text)
 {
     struct tq_side *side = ensure(engine, local, index);
-    int64_t wall = tq_clock_wall_coarse(&engine->clock);
+    const int64_t wall = tq_clock_wall_coarse(&engine->clock),
+                  mono = tq_clock_coarse(&engine->clock);
     uint32_t at, rest;
     if (!side || tq_slab_alloc(&engine->slips, &local->slips, &at) != TQ_SLAB_OK)
         return;
     struct tq_slip *slip = slip_at(engine, at + 1);
     slip->attempt = attempt;
     slip->wall = wall;
+    slip->mono = mono;
     copy_text(slip->text, text);
     tq_stripe_lock(engine, index);
     slip->next = slips_of(engine, side);
@@ -206,11 +208,17 @@ uint32_t tq_slips_detach(struct trq_engine *engine, struct tq_job *job, uint32_t
 }
 
 /* The newer first: both are so, as far as nobody has set the clock back. */
+/* In the same moment the wall clock may have been set. */
+static bool is_newer(const struct tq_slip *a, const struct tq_slip *b)
+{
+    return a->mono > b->mono || (a->mono == b->mono && a->wall >= b->wall);
+}
+
 static uint32_t join(const struct trq_engine *e, uint32_t a, uint32_t b)
 {
     uint32_t first = 0, *end = &first;
     while (a && b) {
-        uint32_t *newer = slip_at(e, a)->wall >= slip_at(e, b)->wall ? &a : &b;
+        uint32_t *newer = is_newer(slip_at(e, a), slip_at(e, b)) ? &a : &b;
         *end = *newer;
         end = &slip_at(e, *newer)->next;
         *newer = *end;

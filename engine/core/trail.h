@@ -34,7 +34,7 @@ struct tq_side;
 struct tq_slip {
     uint32_t next;
     uint32_t attempt;
-    int64_t wall;
+    int64_t wall, mono; /* mono: for the order, whatever becomes of the wall clock */
     char text[TRQ_FAILURE_TEXT];
 };
 

@@ -144,6 +144,7 @@ struct m_error {
     int number; /* which of all: what its text says */
     int attempt;
     int64_t wall;
+    int64_t boot; /* the model's own: for the order */
 };
 enum { M_ERRORS = 3 * TRQ_FAILURES_KEPT };
 struct m_errors {

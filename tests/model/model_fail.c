@@ -44,35 +44,30 @@ static struct delay delay_of(struct model *m, const struct m_policy *p, int fail
     else
         chance = delay / 100 * jitter;
     struct delay d = {delay, delay + chance};
-    if (p->most && d.least > p->most)
-        d.least = p->most;
-    if (p->most && d.most > p->most)
+    if (p->most && d.most > p->most) { /* the window ends there */
+        if (delay > p->most && jitter != M_GROWING_JITTER && !(bad && !jitter))
+            chance = p->most / 100 * jitter;
         d.most = p->most;
+        d.least = chance < p->most ? p->most - chance : 0;
+        if (d.least > delay)
+            d.least = delay;
+    }
     return d;
 }
 
 /* ---- why it failed ------------------------------------------------------------------------------------------------ */
 
-/* Numbers are given as time goes by: somebody set the clock back between two of them. */
-static bool was_set_back(const struct m_errors *e)
-{
-    for (int i = 0; i < e->count; i++)
-        for (int k = 0; k < e->count; k++)
-            if (e->error[i].number > e->error[k].number && e->error[i].wall < e->error[k].wall)
-                return true;
-    return false;
-}
-
+/* In the same moment nobody knows. */
 static bool surely_newer(const struct m_error *a, const struct m_error *b)
 {
-    return a->number > b->number && a->wall > b->wall;
+    return a->boot > b->boot;
 }
 
 static void forget_oldest(struct m_errors *e)
 {
     int oldest = 0;
     for (int i = 1; i < e->count; i++)
-        if (e->error[i].number < e->error[oldest].number)
+        if (e->error[i].boot < e->error[oldest].boot)
             oldest = i;
     memmove(&e->error[oldest], &e->error[oldest + 1],
             (size_t)(e->count - oldest - 1) * sizeof e->error[0]);
@@ -106,31 +101,33 @@ static bool same(const struct m_error *a, const struct m_error *b)
     return a->number == b->number && a->attempt == b->attempt && a->wall == b->wall;
 }
 
-static bool is_among(const struct m_error *list, int count, const struct m_error *error)
+static const struct m_error *find(const struct m_error *list, int count,
+                                  const struct m_error *error)
 {
     for (int i = 0; i < count; i++)
         if (same(&list[i], error))
-            return true;
-    return false;
+            return &list[i];
+    return NULL;
 }
 
 static bool may_be(const struct m_errors *e, const struct m_error *list, int count)
 {
     int kept = e->count < TRQ_FAILURES_KEPT ? e->count : TRQ_FAILURES_KEPT;
-    bool in_order = e->open && !was_set_back(e);
     if (count != kept)
         return false;
     for (int i = 0; i < count; i++) {
-        if (e->open ? !is_among(e->error, e->count, &list[i]) || is_among(list, i, &list[i])
+        if (e->open ? !find(e->error, e->count, &list[i]) || find(list, i, &list[i])
                     : !same(&e->error[i], &list[i]))
             return false;
-        for (int k = 0; in_order && k < i; k++)
-            if (surely_newer(&list[i], &list[k]))
+        for (int k = 0; e->open && k < i; k++)
+            if (surely_newer(find(e->error, e->count, &list[i]),
+                             find(e->error, e->count, &list[k])))
                 return false;
     }
-    for (int i = 0; in_order && i < e->count; i++)
+    for (int i = 0; e->open && i < e->count; i++)
         for (int k = 0; k < count; k++)
-            if (surely_newer(&e->error[i], &list[k]) && !is_among(list, count, &e->error[i]))
+            if (surely_newer(&e->error[i], find(e->error, e->count, &list[k])) &&
+                !find(list, count, &e->error[i]))
                 return false;
     return true;
 }
@@ -147,7 +144,10 @@ void model_learn_errors(struct model *m, int job, const struct m_error *list, in
                     (long long)list[i].wall);
         journal_fail("job %d: it failed for other reasons", job);
     }
-    memcpy(e->error, list, (size_t)count * sizeof *list);
+    struct m_error learnt[TRQ_FAILURES_KEPT];
+    for (int i = 0; i < count; i++)
+        learnt[i] = *find(e->error, e->count, &list[i]);
+    memcpy(e->error, learnt, (size_t)count * sizeof *learnt);
     e->count = count;
     e->open = false;
 }
@@ -165,7 +165,8 @@ void model_fail(struct model *m, int job, int error)
     j->failures++;
     if (m->mistake != WRONG_REASON || j->failures == 1)
         push(&j->errors,
-             (struct m_error){.number = error, .attempt = j->failures, .wall = m->wall});
+             (struct m_error){
+                 .number = error, .attempt = j->failures, .wall = m->wall, .boot = m->boot});
     struct delay d = delay_of(m, j->limits.policy, j->failures, error);
     if (d.least == INT64_MAX) {
         model_die(m, job, error);
