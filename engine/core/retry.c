@@ -85,12 +85,6 @@ static int64_t chance(uint64_t seed, int64_t end)
     return end > 0 ? (int64_t)((wide)x * (uint64_t)end >> 64) : 0;
 }
 
-static int64_t sum(int64_t a, int64_t b)
-{
-    int64_t c;
-    return __builtin_add_overflow(a, b, &c) ? INT64_MAX : c;
-}
-
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -109,6 +103,14 @@ static int64_t polynomial(uint32_t failures)
     int64_t n = counted(failures) - 1;
     int64_t seconds = n * n * n * n + 15;
     return seconds > TEN_YEARS / SECOND ? TEN_YEARS : seconds * SECOND;
+}
+
+/* Somewhere in a window of that width, which begins at the delay; it ends at `most` at the latest, so that those whose delay is
+ * cut do not all come back together. */
+static int64_t within(int64_t delay, int64_t width, int64_t most, uint64_t seed)
+{
+    width = least(width, most);
+    return least(delay, most - width) + chance(seed, width);
 }
 
 int64_t tq_retry_delay(const struct trq_retry *p, uint32_t failures, const struct trq_error *error,
@@ -136,12 +138,10 @@ int64_t tq_retry_delay(const struct trq_retry *p, uint32_t failures, const struc
     if (is_default) {
         delay = polynomial(failures);
         if (!jitter)
-            return least(sum(delay, chance(seed, 10 * SECOND * counted(failures))), most);
+            return within(delay, 10 * SECOND * counted(failures), most, seed);
     }
     delay = least(delay, most); /* ten years times ten are in the range */
-    if (per_cent)
-        delay = sum(delay, chance(seed, delay / 100 * per_cent));
-    return least(delay, most);
+    return within(delay, delay / 100 * per_cent, most, seed);
 }
 
 struct trq_span trq_retry_delay(const struct trq_retry *policy, int failures,
