@@ -75,7 +75,8 @@ static inline uint64_t tq_word_after(uint64_t old, enum tq_state from, enum tq_r
 }
 
 /* The one function that changes a job's state, for who owns it. False: the job is not in state `from`, or has a flag
- * of `unless` (a race was lost): nothing happened. *out_old is the word before, or the one found. */
+ * of `unless` (a race was lost): nothing happened. *out_old is the word before, or the one found. (seq_cst for who puts a job
+ * off and then reads the gate: a stop that did not wait for him closed it, and then looks for such jobs.) */
 static inline bool tq_job_become_unless(struct tq_job *job, enum tq_state from,
                                         enum tq_reason reason, uint64_t unless, uint64_t *out_old)
 {
@@ -85,7 +86,7 @@ static inline bool tq_job_become_unless(struct tq_job *job, enum tq_state from,
             *out_old = old;
             return false;
         }
-    } while (!tq_cas(&job->word, &old, tq_word_after(old, from, reason), acq_rel, acquire));
+    } while (!tq_cas(&job->word, &old, tq_word_after(old, from, reason), seq_cst, acquire));
     *out_old = old;
     return true;
 }

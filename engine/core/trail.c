@@ -251,10 +251,21 @@ void tq_slips_attach(struct trq_engine *engine, struct tq_local *local, uint32_t
 
 /* ---- by id ---------------------------------------------------------------------------------------------------- */
 
-static bool lives(const struct tq_job *job, struct trq_job_id id)
+static bool lives(uint64_t word, struct trq_job_id id)
+{
+    return tq_word_generation(word) == (uint32_t)(id.slot >> 32) && tq_word_lives(word);
+}
+
+/* By a modification that changes nothing: a load may answer from the past, when what was read of the job before is another's
+ * already. */
+static bool lives_now(struct tq_job *job, struct trq_job_id id)
 {
     uint64_t word = tq_load(&job->word, acquire);
-    return tq_word_generation(word) == (uint32_t)(id.slot >> 32) && tq_word_lives(word);
+    do
+        if (!lives(word, id))
+            return false;
+    while (!tq_cas(&job->word, &word, word, acq_rel, acquire));
+    return true;
 }
 
 int trq_failures(struct trq_engine *engine, struct trq_job_id id, struct trq_failure *out,
@@ -270,10 +281,10 @@ int trq_failures(struct trq_engine *engine, struct trq_job_id id, struct trq_fai
         return TRQ_GONE;
     size_t count = 0;
     tq_stripe_lock(engine, index);
-    uint32_t slips = lives(job, id) ? slips_of(engine, side_of(engine, job)) : 0;
-    /* If it still lives, it was its own list that is not empty, and who ends the job waits for the stripe to free it. One
-     * that was empty may be another job's by now. */
-    bool is_there = lives(job, id);
+    uint32_t slips =
+        lives(tq_load(&job->word, acquire), id) ? slips_of(engine, side_of(engine, job)) : 0;
+    /* If it still lives, it was its own list, and if that is not empty, who ends the job waits for the stripe to free it. */
+    bool is_there = lives_now(job, id);
     if (is_there)
         count = copy(engine, slips, out, max);
     tq_stripe_unlock(engine, index);
