@@ -866,7 +866,7 @@ int locks_failures(unsigned k)
 static void stop(struct trq_span at_most)
 {
     int code = trq_engine_stop(&locks_engine, at_most, NULL);
-    weave_assert(code == (at_most.ns ? TRQ_OK : TRQ_ETIMEOUT));
+    weave_assert(code == TRQ_OK || (!at_most.ns && code == TRQ_ETIMEOUT));
 }
 void locks_stop(void)
 {
@@ -1308,6 +1308,12 @@ enum tq_state locks_state(unsigned k)
     return locks.id[k].birth && tq_word_generation(word) == locks.id[k].slot >> 32
                ? tq_word_state(word)
                : TQ_FREE;
+}
+
+bool locks_state_seen(unsigned k)
+{
+    uint64_t word = tq_load(&job_of(k)->word, acquire);
+    return tq_word_generation(word) == locks.id[k].slot >> 32 && tq_word_lives(word);
 }
 
 bool locks_ended_as(unsigned k, enum trq_outcome outcome)

@@ -162,8 +162,7 @@ bool locks_work(void);
 /* Until there is none. */
 void locks_work_all(void);
 int locks_cancel(unsigned k);
-/* All that are scheduled and have no worker lock, by a walk through the slots. (Let there be one at most: what is left of
- * a job lies on the stack, whose second use the model does not know from the first.) */
+/* All that are scheduled and have no worker lock, by a walk through the slots. */
 void locks_cancel_matching(void);
 /* All timers that have been submitted and are due, once each; later ones as production: again when they are. How many jobs
  * fired. */
@@ -190,6 +189,7 @@ void locks_pool(unsigned k);
 /* ---- what they can say ---- */
 
 enum tq_state locks_state(unsigned k);
+bool locks_state_seen(unsigned k); /* it lives, by a load of the thread */
 bool locks_cancelled(unsigned k);
 bool locks_ended_as(unsigned k, enum trq_outcome outcome);
 /* Refused by a twin that ran: it saw the datum. */

@@ -2,7 +2,9 @@
 
 #include <string.h>
 
-#define MESSAGES_MAX (WEAVE_STEPS_MAX + WEAVE_LOCS_MAX + 2)
+#include "weave_sched.h"
+
+#define MESSAGES_MAX (2 * WEAVE_STEPS_MAX + WEAVE_LOCS_MAX + 2)
 #define SLOTS (4 * WEAVE_LOCS_MAX) /* of the hash table; a power of two */
 
 _Static_assert((SLOTS & (SLOTS - 1)) == 0, "slots are found by a mask");
@@ -97,7 +99,7 @@ static uint64_t stored(const volatile void *p, size_t size)
 
 static uint32_t message_add(void)
 {
-    return memory.message_count++; /* one per step and one per location: it cannot overflow */
+    return memory.message_count++; /* two per step and one per location: it cannot overflow */
 }
 
 const struct weave_message *weave_memory_message(uint32_t index)
@@ -120,10 +122,18 @@ static void loc_begin(struct weave_loc *loc, size_t size, enum weave_kind kind)
     memory.messages[loc->newest] = (struct weave_message){.value = stored(loc->address, size)};
 }
 
+/* On a stack another variable, of another call, may be there by now. */
+static bool is_another(const struct weave_loc *loc, size_t size)
+{
+    bool same = loc->kind == WEAVE_ATOMIC && loc->size == size &&
+                memory.messages[loc->newest].value == stored(loc->address, size);
+    return !same && weave_sched_on_stack(loc->address);
+}
+
 struct weave_loc *weave_memory_atomic(const volatile void *p, size_t size, uint32_t *hint)
 {
     struct weave_loc *loc = weave_memory_loc(p, hint);
-    if (loc->epoch != memory.epoch)
+    if (loc->epoch != memory.epoch || is_another(loc, size))
         loc_begin(loc, size, WEAVE_ATOMIC);
     if (loc->kind != WEAVE_ATOMIC || loc->size != size)
         weave_fail("%p (%s) is used both as %s of %u bytes and as an atomic of %zu",

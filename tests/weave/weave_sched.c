@@ -61,6 +61,11 @@ unsigned weave_sched_self(void)
     return sched.self;
 }
 
+bool weave_sched_on_stack(const volatile void *p)
+{
+    return weave_stack_has(&sched.threads[sched.self].stack, p);
+}
+
 uint32_t weave_sched_step(void)
 {
     return sched.step;

@@ -19,6 +19,7 @@ void weave_sched_run(const struct weave_case *c, unsigned preemptions, unsigned 
 
 bool weave_sched_active(void);
 unsigned weave_sched_self(void);
+bool weave_sched_on_stack(const volatile void *p); /* of the thread that runs */
 uint32_t weave_sched_step(void);
 
 void weave_sched_count(void); /* one more step of this execution; fails at the bound */

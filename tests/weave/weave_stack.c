@@ -36,6 +36,12 @@ static char *stack_map(void)
     return map + GUARD_SIZE;
 }
 
+bool weave_stack_has(const struct weave_stack *stack, const volatile void *p)
+{
+    const volatile char *at = p;
+    return stack->memory && at >= stack->memory && at < stack->memory + STACK_SIZE;
+}
+
 #ifdef WEAVE_UCONTEXT
 
 void weave_stack_start(struct weave_stack *stack, void (*entry)(void), size_t clean)

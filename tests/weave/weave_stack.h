@@ -7,6 +7,7 @@
 #ifndef WEAVE_STACK_H
 #define WEAVE_STACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #if !defined __x86_64__ && !defined WEAVE_UCONTEXT
@@ -29,6 +30,7 @@ struct weave_stack {
 /* Makes `entry` what runs at the next switch to it, whatever the stack was used for before; the first `clean` bytes of it are
  * zero. `entry` must not return. */
 void weave_stack_start(struct weave_stack *stack, void (*entry)(void), size_t clean);
+bool weave_stack_has(const struct weave_stack *stack, const volatile void *p);
 void weave_stack_switch(struct weave_stack *from, struct weave_stack *to);
 
 #endif
