@@ -228,6 +228,7 @@ static bool init_threads(struct trq_engine *e)
         e->threads[i].engine = e;
         e->threads[i].index = (int)i;
         tq_store(&e->threads[i].running, UINT64_MAX, relaxed);
+        e->threads[i].reported = UINT64_MAX;
         tq_store(&e->threads[i].deadline, INT64_MAX, relaxed);
         tq_store(&e->sleepers[i].awake, 1, relaxed);
     }

@@ -5,7 +5,7 @@
 
 void tq_patrol_watch(struct trq_engine *engine, struct tq_thread *thread, int64_t deadline)
 {
-    if (!tq_load(&engine->patrol.watches, relaxed))
+    if (!tq_load(&engine->patrol.watches, acquire)) /* also another's comes before this deadline */
         tq_store(&engine->patrol.watches, 1, seq_cst);
     tq_store(&thread->deadline, (uint64_t)deadline, seq_cst); /* B1 of the alarm */
     if (engine->thread_count)
