@@ -253,7 +253,8 @@ struct trq_worker {
 
 /* ---- what a handler may ask; all O(1), none allocates ---------------------------------------------- */
 
-/* The struct form: use hard_get(job). NULL if that is not the declaration of the job's worker. */
+/* The struct form: use hard_get(job). NULL if that is not the declaration of the job's worker; and in `exhausted`, if the
+ * attempt failed for want of memory. */
 TRQ_API const void *trq_job_inputs(struct trq_job *job, const struct trq_inputs *declared);
 
 /* By name. False, and *out untouched, if there is no such input or a str or json is absent.
