@@ -94,16 +94,20 @@ Test(retry, no_delay_is_longer_than_ten_years_however_many_failures)
     const struct trq_retry *exact =
         TRQ_RETRY(.retries = TRQ_RETRY_FOREVER, .jitter = TRQ_JITTER_NONE);
     const struct trq_retry *tenfold = TRQ_RETRY(.retries = TRQ_RETRY_FOREVER, .jitter = 1000);
-    static const int failures[] = {134, 135, 1999, 2000, 2001, 65535, 1 << 20, INT32_MAX};
+    static const int failures[] = {135, 136, 1999, 2000, 2001, 65535, 1 << 20, INT32_MAX};
     for (size_t i = 0; i < sizeof failures / sizeof *failures; i++)
         for (uint64_t seed = 0; seed < 100; seed++) {
-            cr_assert_eq(delay(forever, failures[i] + (i == 0), seed), ten_years.ns);
-            cr_assert_eq(delay(exact, failures[i] + (i == 0), seed), ten_years.ns);
-            cr_assert_eq(delay(tenfold, failures[i] + (i == 0), seed), ten_years.ns);
+            int64_t d = delay(forever, failures[i], seed);
+            cr_assert(d <= ten_years.ns && d >= ten_years.ns - 20000 * second);
+            cr_assert_eq(delay(exact, failures[i], seed), ten_years.ns);
+            d = delay(tenfold, failures[i], seed);
+            cr_assert(d <= ten_years.ns && d >= 0);
         }
     cr_assert_eq(delay(exact, 134, 0), (INT64_C(133) * 133 * 133 * 133 + 15) * second);
-    cr_assert_eq(delay(TRQ_RETRY(.constant = trq_forever()), 1, 1), ten_years.ns);
-    cr_assert_eq(delay(TRQ_RETRY(.constant = trq_forever(), .jitter = 1000), 1, 1), ten_years.ns);
+    const struct trq_retry *never = TRQ_RETRY(.constant = trq_forever(), .jitter = TRQ_JITTER_NONE);
+    cr_assert_eq(delay(never, 1, 1), ten_years.ns);
+    expect_even(TRQ_RETRY(.constant = trq_forever()), 1, ten_years.ns - ten_years.ns / 10,
+                ten_years.ns / 10, 1);
 }
 
 Test(retry, a_constant_is_that_span_each_time)
@@ -135,23 +139,24 @@ Test(retry, a_list_is_taken_one_by_one_and_its_last_stands_for_the_rest)
     cr_assert_eq(delay(more, 6, 1), INT64_MAX);
 }
 
+/* Where it cuts, the window of chance ends there, so that not all come back together. */
 Test(retry, most_bounds_all_of_it)
 {
     const struct trq_retry *policy = TRQ_RETRY(.most = trq_seconds(20));
-    int64_t longest = 0;
-    for (uint64_t seed = 0; seed < 1000; seed++) {
-        int64_t d = delay(policy, 1, seed);
-        cr_assert(d >= 15 * second && d <= 20 * second);
-        longest = d > longest ? d : longest;
-        cr_assert_eq(delay(policy, 4, seed), 20 * second);
-        cr_assert_leq(
-            delay(TRQ_RETRY(.constant = trq_seconds(19), .most = trq_seconds(20)), 1, seed),
-            20 * second);
-    }
-    cr_assert_eq(longest, 20 * second);
-    cr_assert_eq(delay(TRQ_RETRY(.constant = trq_hours(24), .most = trq_ns(1)), 1, 0), 1);
-    cr_assert_eq(delay(TRQ_RETRY(.constant = trq_forever(), .most = trq_forever()), 1, 0),
-                 ten_years.ns);
+    const struct trq_retry *hour =
+        TRQ_RETRY(.constant = trq_hours(1), .most = trq_hours(1), .retries = 9);
+    const struct trq_retry *near =
+        TRQ_RETRY(.constant = trq_seconds(19), .most = trq_seconds(20), .jitter = 10);
+    const struct trq_retry *exact =
+        TRQ_RETRY(.constant = trq_seconds(21), .most = trq_seconds(20), .jitter = TRQ_JITTER_NONE);
+    expect_even(policy, 1, 10 * second, 10 * second, 1);
+    expect_even(hour, 7, 54 * 60 * second, 6 * 60 * second, 1);
+    expect_even(near, 1, 18100 * (second / 1000), 1900 * (second / 1000), 1);
+    cr_assert_eq(delay(exact, 1, 7), 20 * second);
+    cr_assert_leq(delay(TRQ_RETRY(.constant = trq_hours(24), .most = trq_ns(1)), 1, 0), 1);
+    for (uint64_t seed = 0; seed < 1000; seed++)
+        for (int failures = 1; failures <= 25; failures++)
+            cr_assert_leq(delay(policy, failures, seed), 20 * second);
 }
 
 /* ---- how many ------------------------------------------------------------------------------------------------------------------ */
@@ -238,7 +243,7 @@ Test(retry, nonsense_of_a_function_is_the_default_and_what_is_too_long_ten_years
     }
     asked.answer = INT64_MAX - 1;
     cr_assert_eq(delay(TRQ_RETRY(.delay = ask), 3, 5), ten_years.ns);
-    cr_assert_eq(delay(TRQ_RETRY(.delay = ask, .jitter = 1000), 3, 5), ten_years.ns);
+    cr_assert_leq(delay(TRQ_RETRY(.delay = ask, .jitter = 1000), 3, 5), ten_years.ns);
 }
 
 /* ---- declarations -------------------------------------------------------------------------------------------------------------------- */
