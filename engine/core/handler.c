@@ -203,7 +203,7 @@ struct trq_job_id trq_job_self(const struct trq_job *run)
 
 int trq_job_attempt(const struct trq_job *run)
 {
-    return tq_job_failures(run->job) + 1;
+    return tq_job_failures(run->job) + !run->has_failed;
 }
 
 const char *trq_job_queue(const struct trq_job *run)

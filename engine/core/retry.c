@@ -105,11 +105,12 @@ static int64_t polynomial(uint32_t failures)
     return seconds > TEN_YEARS / SECOND ? TEN_YEARS : seconds * SECOND;
 }
 
-/* Somewhere in a window of that width, which begins at the delay; it ends at `most` at the latest, so that those whose delay is
- * cut do not all come back together. */
+/* Somewhere in a window of that width, which begins at the delay. Where `most` cuts, it ends there, so that not all come back
+ * together, and begins earlier, but not before half of it. */
 static int64_t within(int64_t delay, int64_t width, int64_t most, uint64_t seed)
 {
-    width = least(width, most);
+    if (delay > most || width > most - delay)
+        width = least(width, most / 2);
     return least(delay, most - width) + chance(seed, width);
 }
 

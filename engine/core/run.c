@@ -170,6 +170,7 @@ static inline void open_run(struct trq_job *run, struct trq_engine *engine, stru
     run->word = word;
     run->decoded = false;
     run->has_state = false;
+    run->has_failed = false;
     run->result_size = 0;
     run->scratch = NULL;
     run->requeue.ns = 0;
@@ -367,6 +368,8 @@ static bool run_locked(struct trq_job *run, struct tq_thread *thread, const stru
         tq_settle_ended(run, TQ_STARTING, TQ_ENDED_EXPIRED);
         return false;
     }
+    if (run->word & TQ_LIMITED) /* its lock's function may not outlast what it inherited, either */
+        run->deadline = tq_trail_of(e, run->job)->deadline;
     side->place = taken->place;
     if (side->link == TQ_NONE)
         side->link = taken->link; /* it was put with it */

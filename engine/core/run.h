@@ -30,6 +30,7 @@ struct trq_job {
     uint64_t word;
     bool decoded; /* the struct form is made, in scratch */
     bool has_state;
+    bool has_failed; /* and was counted */
     uint16_t result_size;
     void *scratch;           /* where the struct form goes, and the state behind it */
     int64_t started;         /* mono ns */

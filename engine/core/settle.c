@@ -325,6 +325,7 @@ static void fail(struct trq_job *run, int64_t waited, int64_t ran)
         end_cancelled(run);
         return;
     }
+    run->has_failed = true;
     if (tq_job_failures(job) < UINT16_MAX)
         tq_job_set_counts(job, tq_job_begun(job), tq_job_failures(job) + 1);
     tq_trail_fail(run->engine, run->local, run->index, tq_job_failures(job), run->error.text);

@@ -20,7 +20,8 @@ enum {
 /* Shape:   begins with its size (TRQ_RETRY, TRQ_RETRIES); at most one of constant, list, delay. None of them: the default,
  *          which grows with the fourth power: n^4 + 15 s before the n-th retry but one (n = 0, 1, ...), and by chance
  *          up to 10 (n + 1) s more. 25 retries take some three weeks. So do Sidekiq's.
- * Chance:  jitter is added, so that a policy's delay is the least; but where `most` cuts, the window of chance ends there.
+ * Chance:  jitter is added, so that a policy's delay is the least; but where `most` cuts, the window of chance ends there
+ *          and begins earlier, at half of it at the earliest.
  * Owner:   in a worker: const data, must outlive the engine. In trq_opts: copied; `list` and the function must stay. */
 struct trq_retry {
     uint32_t size;

@@ -30,7 +30,7 @@ struct trq_engine;
     X(debounced, "of these: calls that moved the due time of that job")                            \
     X(parked, "starts that had to wait for their worker lock")                                     \
     X(expired, "jobs that had not begun when their time was over")                                 \
-    X(retried, "failed runs after which the job waits for another attempt")                        \
+    X(retried, "failed runs whose job is to be tried again")                                       \
     X(interrupted, "runs that the stop of the engine cut short")                                   \
     X(overran, "runs that took longer than their timeout")
 

@@ -158,6 +158,14 @@ static enum trq_end answer(struct world *w, struct trq_job *run, int job, enum t
     return end;
 }
 
+/* What it enqueues may inherit its deadline. */
+static void act_within(struct world *w, struct draw *plan, int job)
+{
+    w->within = job;
+    act(w, plan, true);
+    w->within = NOBODY;
+}
+
 static enum trq_end ask(struct trq_job *run, struct trq_key *key, bool with_part)
 {
     struct world *w = trq_job_host(run);
@@ -170,8 +178,10 @@ static enum trq_end ask(struct trq_job *run, struct trq_key *key, bool with_part
         take(w, run, job);
     look_at_state(w, run, job);
     struct draw plan = plan_of(w, job, 1000 + w->asks[job]++);
+    j->deadline =
+        j->limits.deadline; /* what it inherited holds from here on; its time-out does not */
     if (draw_percent(&plan, 15))
-        act(w, &plan, true);
+        act_within(w, &plan, job);
     enum trq_end end = TRQ_DONE;
     if (draw_percent(&plan, 16) && w->asks[job] < 20)
         end = (enum trq_end)(1 + draw_below(&plan, 4));
@@ -278,14 +288,6 @@ static enum trq_end finish(struct world *w, struct trq_job *run, int job, struct
     journal("  job %d ends: requeue in %lld", job, (long long)after);
     model_end(&w->model, job, TRQ_REQUEUED, after, 0);
     return trq_requeue_in(run, trq_ns(after));
-}
-
-/* What it enqueues may inherit its deadline. */
-static void act_within(struct world *w, struct draw *plan, int job)
-{
-    w->within = job;
-    act(w, plan, true);
-    w->within = NOBODY;
 }
 
 enum trq_end world_perform(struct trq_job *run)

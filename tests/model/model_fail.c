@@ -48,7 +48,9 @@ static struct delay delay_of(struct model *m, const struct m_policy *p, int fail
         if (delay > p->most && jitter != M_GROWING_JITTER && !(bad && !jitter))
             chance = p->most / 100 * jitter;
         d.most = p->most;
-        d.least = chance < p->most ? p->most - chance : 0;
+        if (chance > p->most / 2)
+            chance = p->most / 2;
+        d.least = p->most - chance;
         if (d.least > delay)
             d.least = delay;
     }
