@@ -60,10 +60,11 @@ struct tq_bell {
 
 /* A pool thread, or the host's in poll mode (index 0). */
 struct tq_thread {
-    TQ_ON_LINE tq_a64 running;         /* (generation, slot) of its job; ~0: none */
-    tq_a64 since;                      /* mono ns */
-    tq_a64 deadline;                   /* of its run, boot ns; INT64_MAX: none */
-    uint64_t reported, reported_since; /* the housekeeper's: the run that it told of as stuck */
+    TQ_ON_LINE tq_a64 running; /* (generation, slot) of its job; ~0: none */
+    tq_a64 since;              /* mono ns */
+    tq_a64 deadline;           /* of its run, boot ns; INT64_MAX: none */
+    uint64_t reported;         /* the housekeeper's: the run that it told of as stuck */
+    int64_t reported_since, reported_deadline;
     tq_a32 class;
     struct trq_engine *engine;
     struct tq_local *local;

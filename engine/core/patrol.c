@@ -44,45 +44,55 @@ void tq_patrol_tell(struct trq_engine *engine, const struct tq_thread *thread, i
     tell(engine, &stuck);
 }
 
+/* A run, by what its thread shows of it. Of two runs of one job on one thread `since` may be the same, a coarse tick; then
+ * their deadlines differ. */
+struct run {
+    uint64_t running;
+    int64_t since, deadline;
+};
+
 /* How long it has been too long; below zero: not yet. Besides a deadline the rule for those without one. */
-static int64_t over(const struct trq_engine *e, const struct tq_thread *t, int64_t since,
-                    int64_t boot, int64_t mono)
+static int64_t over(const struct trq_engine *e, const struct run *run, int64_t boot, int64_t mono)
 {
-    int64_t deadline = (int64_t)tq_load(&t->deadline, seq_cst);
-    if (deadline != INT64_MAX)
-        return boot - deadline;
+    if (run->deadline != INT64_MAX)
+        return boot - run->deadline;
     if (!e->config.stuck_after.ns)
         return -1;
-    return mono - since - e->config.stuck_after.ns;
+    return mono - run->since - e->config.stuck_after.ns;
 }
 
-static bool is_reported(const struct tq_thread *t, uint64_t running)
+static bool is_reported(const struct tq_thread *t, const struct run *run)
 {
-    return t->reported == running && t->reported_since == tq_load(&t->since, relaxed);
+    return t->reported == run->running && t->reported_since == run->since &&
+           t->reported_deadline == run->deadline;
 }
 
 /* Is it that run still? Its job may have ended while its thread has not come to say so. */
-static bool runs(const struct trq_engine *e, const struct tq_thread *t, uint64_t running)
+static bool runs(const struct trq_engine *e, const struct tq_thread *t, const struct run *run)
 {
-    uint64_t word = tq_load(&tq_job_at(e, (uint32_t)running)->word, acquire);
-    return tq_word_generation(word) == running >> 32 && tq_word_lives(word) &&
-           tq_load(&t->running, acquire) == running;
+    uint64_t word = tq_load(&tq_job_at(e, (uint32_t)run->running)->word, acquire);
+    return tq_word_generation(word) == run->running >> 32 && tq_word_lives(word) &&
+           (int64_t)tq_load(&t->deadline, acquire) == run->deadline &&
+           (int64_t)tq_load(&t->since, acquire) == run->since &&
+           tq_load(&t->running, acquire) == run->running;
 }
 
 static void look_at(struct trq_engine *e, struct tq_thread *t, int64_t boot, int64_t mono)
 {
-    uint64_t running = tq_load(&t->running, acquire);
-    if (running == UINT64_MAX)
+    struct run run = {.running = tq_load(&t->running, acquire)};
+    if (run.running == UINT64_MAX)
         return;
-    int64_t since = (int64_t)tq_load(&t->since, acquire);
-    int64_t late = over(e, t, since, boot, mono);
-    if (late < 0 || is_reported(t, running))
+    run.since = (int64_t)tq_load(&t->since, acquire);
+    run.deadline = (int64_t)tq_load(&t->deadline, seq_cst);
+    int64_t late = over(e, &run, boot, mono);
+    if (late < 0 || is_reported(t, &run))
         return;
-    struct trq_stuck stuck = see(e, t, running, since, late);
-    if (!runs(e, t, running))
+    struct trq_stuck stuck = see(e, t, run.running, run.since, late);
+    if (!runs(e, t, &run))
         return;
-    t->reported = running;
-    t->reported_since = (uint64_t)since;
+    t->reported = run.running;
+    t->reported_since = run.since;
+    t->reported_deadline = run.deadline;
     tell(e, &stuck);
 }
 
@@ -107,9 +117,14 @@ int64_t tq_patrol_next(const struct trq_engine *engine)
         return next;
     for (int i = 0; i < engine->thread_count; i++) {
         const struct tq_thread *t = &engine->threads[i];
-        int64_t deadline = (int64_t)tq_load(&t->deadline, seq_cst);
-        if (deadline < next && !is_reported(t, tq_load(&t->running, acquire)))
-            next = deadline;
+        struct run run = {.deadline = (int64_t)tq_load(&t->deadline, seq_cst)};
+        if (run.deadline >= next)
+            continue;
+        /* Behind the deadline: what is read now is of its run, or a later one. */
+        run.running = tq_load(&t->running, acquire);
+        run.since = (int64_t)tq_load(&t->since, relaxed);
+        if (!is_reported(t, &run))
+            next = run.deadline;
     }
     return next;
 }
