@@ -15,7 +15,7 @@
  *       sees all that the caller wrote before; or it came before, the refusal fails, and the call queues a job. (A
  *       plain load of the word would answer from the past: the caller's writes may still be in its store buffer.)
  *
- * Lock order: this bucket -> stripe of a scheduled job; this bucket -> bucket of a worker lock. No user code under it.
+ * Lock order: this bucket -> stripe of a scheduled job -> bucket of a worker lock. No user code under it.
  */
 #ifndef TQ_CORE_QUEUELOCK_H
 #define TQ_CORE_QUEUELOCK_H

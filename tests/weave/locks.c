@@ -8,6 +8,9 @@
  * job without a function is ordered twice: run_job takes its name out of the record, under the same bucket, before the
  * handler begins. So a refusal by a plain look under the bucket is clean, too; one without the bucket is not.
  *
+ * Of the ends the word alone carries: when a wait is over, to a timer that has its turn and was submitted before (X2 of
+ * docs/CONCURRENCY.md, "expiry"); and, with the gate, that a job has been put off. All else about failures passes the stripe.
+ *
  * Writes left out. Those that survive everywhere are for reports (`since`, `class`, `running`, counters), stamps, what is
  * zero anyway in these stories, and `cold` of a slot that is given back, which the next owner sets.
  */
