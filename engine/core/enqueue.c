@@ -327,15 +327,6 @@ give_slot:
     return rc;
 }
 
-/* The slot of a job that nobody knows, or that is in another slot now. */
-static void give_slot(const struct call *c, uint32_t index)
-{
-    struct tq_job *job = tq_job_at(c->engine, index);
-    uint32_t generation = tq_word_generation(tq_load(&job->word, relaxed));
-    tq_store(&job->word, tq_word(generation + 1, TQ_FREE), relaxed);
-    tq_job_discard_slot(c->engine, c->local, index);
-}
-
 /* As if it had never been: no call-back. Its id was never told to anybody. */
 static void undo_job(const struct call *c, uint32_t index)
 {
@@ -343,7 +334,7 @@ static void undo_job(const struct call *c, uint32_t index)
     uint32_t note = tq_job_strip(e, c->local, tq_job_at(e, index));
     if (note)
         tq_note_drop(e, c->local, note);
-    give_slot(c, index);
+    tq_job_unmake(e, c->local, index);
 }
 
 /* ---- some jobs, all or none ------------------------------------------------------------------------------ */
@@ -392,8 +383,9 @@ static inline void count_enqueued(const struct call *c, size_t count)
 /* It is in its queue; may have left it, too. */
 static void watch_expiry(const struct call *c, uint32_t index, uint32_t generation)
 {
-    if (c->plan && c->plan->flags & TQ_EXPIRES)
-        tq_timer_submit(c->engine, c->local, tq_item(index, 0), generation, c->expires, false);
+    if (c->plan)
+        tq_expiry_submit(c->engine, c->local, index, tq_word(generation, TQ_READY) | c->plan->flags,
+                         c->expires);
 }
 
 static int publish_jobs(const struct call *c, const uint32_t *items)
@@ -500,7 +492,7 @@ static int ask(const struct call *c, size_t i, uint32_t *item, uint32_t *generat
         break;
     default:
         if (answer.moved)
-            give_slot(c, asker.index);
+            tq_job_unmake(c->engine, c->local, asker.index);
         if (p->later) {
             submit(c, answer.index, answer.generation);
         } else {

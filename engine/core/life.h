@@ -208,6 +208,15 @@ static inline void tq_job_discard_slot(struct trq_engine *engine, struct tq_loca
         tq_bell_ring(&engine->room);
 }
 
+/* The slot of a job that nobody knows, or that is elsewhere now. */
+static inline void tq_job_unmake(struct trq_engine *engine, struct tq_local *local, uint32_t index)
+{
+    struct tq_job *job = tq_job_at(engine, index);
+    uint32_t generation = tq_word_generation(tq_load(&job->word, relaxed));
+    tq_store(&job->word, tq_word(generation + 1, TQ_FREE), relaxed);
+    tq_job_discard_slot(engine, local, index);
+}
+
 /* Everything but the slot. Returns its note. */
 static inline uint32_t tq_job_strip(struct trq_engine *engine, struct tq_local *local,
                                     struct tq_job *job)

@@ -19,15 +19,6 @@ struct body {
     int64_t expires;
 };
 
-/* A slot whose job nobody knows. */
-static void give_slot(struct trq_engine *e, struct tq_local *local, uint32_t index)
-{
-    struct tq_job *job = tq_job_at(e, index);
-    uint32_t generation = tq_word_generation(tq_load(&job->word, relaxed));
-    tq_store(&job->word, tq_word(generation + 1, TQ_FREE), relaxed);
-    tq_job_discard_slot(e, local, index);
-}
-
 static int take_body(struct trq_engine *e, struct tq_local *local, uint64_t flags, struct body *out)
 {
     bool queue_lock = flags & TQ_QUEUE_LOCKED, worker_lock = flags & TQ_WORKER_LOCKED;
@@ -104,7 +95,7 @@ static void unmake(struct trq_engine *e, struct tq_local *local, const struct tq
         tq_side_rest(e, local, side);
     tq_store(&job->cold, 0, relaxed);
     job->block_class = TQ_INLINE_CLASS;
-    give_slot(e, local, body->index);
+    tq_job_unmake(e, local, body->index);
 }
 
 /* Who waited with its queue lock has ended, since his time was over: to be finished. */
@@ -155,7 +146,7 @@ static int revive(struct trq_engine *e, struct tq_local *local, const struct tq_
     case TRQ_DUPLICATE:
         tq_class_count(class, tally, TQ_COUNT_duplicates, 1);
         tq_job_strip(e, local, tq_job_at(e, body->index));
-        give_slot(e, local, body->index);
+        tq_job_unmake(e, local, body->index);
         break;
     default:
         unmake(e, local, grave, body);

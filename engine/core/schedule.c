@@ -106,13 +106,6 @@ static void begin_wait(struct trq_engine *e, struct tq_job *job, uint64_t word, 
         *out_expires = tq_trail_begin_wait(e, job, boot);
 }
 
-static void watch(struct trq_engine *e, struct tq_local *local, uint32_t index, uint64_t word,
-                  int64_t expires)
-{
-    if (TQ_UNLIKELY(word & TQ_EXPIRES))
-        tq_timer_submit(e, local, tq_item(index, word), tq_word_generation(word), expires, false);
-}
-
 /* Without a queue lock. */
 static enum tq_fire fire(struct trq_engine *e, struct tq_local *local, uint32_t index,
                          uint64_t word, int64_t now, int64_t *out_due)
@@ -139,7 +132,7 @@ static enum tq_fire fire(struct trq_engine *e, struct tq_local *local, uint32_t 
         if (tq_publish(e, local, queue, &index, 1) == 0)
             tq_job_drop(e, local, index); /* the engine stops */
         else
-            watch(e, local, index, seen, expires);
+            tq_expiry_submit(e, local, index, seen, expires);
     }
     return result;
 }
@@ -170,7 +163,7 @@ static enum tq_fire fire_asking(struct trq_engine *e, struct tq_local *local, ui
         tq_job_drop(e, local, index);
         break;
     case TQ_RETURNED:
-        watch(e, local, index, word, c.expires);
+        tq_expiry_submit(e, local, index, word, c.expires);
         break;
     }
     if (result == TQ_FIRED)

@@ -48,6 +48,16 @@ enum tq_fire { TQ_FIRED, TQ_STALE, TQ_LATER, TQ_AGAIN };
 enum tq_fire tq_job_due(struct trq_engine *engine, struct tq_local *local, uint32_t item,
                         uint32_t generation, int64_t now_ns, bool wall, int64_t *out_due);
 
+/* The timer of a READY job that may expire, if it does; `word` since it is ready, or but for its state. It may have left its
+ * queue by now. */
+static inline void tq_expiry_submit(struct trq_engine *engine, struct tq_local *local,
+                                    uint32_t index, uint64_t word, int64_t expires)
+{
+    if (TQ_UNLIKELY(word & TQ_EXPIRES))
+        tq_timer_submit(engine, local, tq_item(index, word), tq_word_generation(word), expires,
+                        false);
+}
+
 /* End a SCHEDULED job, which *word was. False: not that any more. */
 bool tq_schedule_end(struct trq_engine *engine, struct tq_local *local, uint32_t index,
                      uint64_t *word, enum tq_reason reason);

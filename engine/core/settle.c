@@ -64,14 +64,6 @@ static void next_turn(struct tq_job *job, uint64_t without)
         ;
 }
 
-/* It is in its queue, or was. */
-static void watch_expiry(struct trq_job *run, uint64_t word, int64_t expires)
-{
-    if (TQ_UNLIKELY(word & TQ_EXPIRES))
-        tq_timer_submit(run->engine, run->local, tq_item(run->index, word),
-                        tq_word_generation(word), expires, false);
-}
-
 /* With a queue lock to ask for; `front`: to its old place. */
 static void come_back(struct trq_job *run, enum tq_reason reason, uint64_t stamp, bool front)
 {
@@ -98,7 +90,7 @@ static void come_back(struct trq_job *run, enum tq_reason reason, uint64_t stamp
             tq_schedule_submit(e, run->local, run->index,
                                tq_word_after(c.word, TQ_RUNNING, TQ_PUT_OFF), (int64_t)stamp);
         } else {
-            watch_expiry(run, c.word, c.expires);
+            tq_expiry_submit(e, run->local, run->index, c.word, c.expires);
             tq_notify(e, run->local);
         }
         break;
@@ -165,7 +157,7 @@ static bool line_up(struct trq_job *run)
     } else if (tq_publish(e, run->local, queue, &index, 1) == 0) {
         tq_job_drop(e, run->local, index); /* the engine stops */
     } else {
-        watch_expiry(run, word, expires);
+        tq_expiry_submit(e, run->local, run->index, word, expires);
         tq_notify(e, run->local);
     }
     return true;
@@ -274,7 +266,7 @@ void tq_settle_go_back(struct trq_job *run)
         } else {
             tq_fifo_put(&queue->fifo, &run->local->segments, link, place, index);
             tq_publish_mark(e, queue);
-            watch_expiry(run, word, expires);
+            tq_expiry_submit(e, run->local, run->index, word, expires);
             tq_notify(e, run->local);
         }
     }
